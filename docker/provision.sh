@@ -1,0 +1,232 @@
+#!/usr/bin/env bash
+# Provisioning: the one place that knows which packages Igor needs, how PHP is built, and where
+# slow results are kept. A bare Debian 12 machine, CI and the Docker image all call it.
+#
+#   provision.sh build            packages for building, Go, and a release PHP
+#   provision.sh test             the same, with what the tests need (debug PHP, browser, load generator)
+#   provision.sh lint             formatters and linters
+#   provision.sh php [release|debug]   make sure that PHP build exists; print its php-config
+#   provision.sh php-check PATH   say whether this php-config can host Igor
+#   provision.sh php-library PATH print the embed library of this php-config
+#   provision.sh env              print the paths found, as shell assignments
+#
+# Environment:
+#   PHP_CONFIG   use this PHP (must be ZTS with the embed library) instead of building one
+#   IGOR_CACHE   where built PHPs and toolchains are kept (default: $XDG_CACHE_HOME/igor or ~/.cache/igor)
+#   IGOR_JOBS    parallel compile jobs (default: the number of CPUs)
+set -euo pipefail
+
+IGOR_CACHE="${IGOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/igor}"
+IGOR_JOBS="${IGOR_JOBS:-$(nproc)}"
+PHP_SERIES=8.4          # the Debian source package is php$PHP_SERIES, from the suite below
+PHP_SUITE=trixie        # bookworm's archive keyring covers it
+PHP_API_WANTED=20240924 # ZEND_MODULE_API_NO of PHP 8.4
+GO_MINIMUM=1.25
+GO_WANTED=1.25.8
+
+BUILD_PACKAGES=(
+  build-essential cmake ninja-build pkg-config autoconf automake bison re2c dpkg-dev ca-certificates git ccache
+  libxml2-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev zlib1g-dev libsodium-dev libonig-dev
+  libpng-dev libjpeg-dev libwebp-dev libicu-dev libgtest-dev libgmock-dev
+)
+TEST_PACKAGES=(wrk chromium procps psmisc curl valgrind)
+LINT_PACKAGES=(clang-format-19 clang-tidy-19 shellcheck)
+
+# Flags of every PHP build. Zend signals stay off: the web server owns the process's signals.
+# Execution timers are per-thread (SIGEV_THREAD_ID), the only kind that is right in a threaded host.
+PHP_FLAGS=(
+  --enable-zts --disable-zend-signals --enable-zend-max-execution-timers
+  --enable-embed=shared --enable-cli --disable-cgi --disable-phpdbg --without-pear
+  --enable-opcache --enable-mbstring --enable-pcntl --enable-sockets --enable-intl --enable-gd
+  --with-jpeg --with-webp --with-curl --with-openssl --with-zlib --with-sodium --with-pdo-sqlite
+  --with-sqlite3 --enable-exif --enable-bcmath --enable-calendar --enable-sysvsem --enable-sysvshm
+  --with-libxml --enable-soap
+)
+
+say() { printf '%s\n' "provision: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null 2>&1; then sudo "$@"
+  else die "installing packages needs root; run as root or install sudo"; fi
+}
+
+# Installs what is missing of the named Debian packages; silent and offline when nothing is.
+need_packages() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} = 0 ] && return 0
+  command -v apt-get >/dev/null || die "not a Debian system; install the equivalents of: ${missing[*]}"
+  say "installing ${missing[*]}"
+  local log; log=$(mktemp)
+  if ! { as_root apt-get update -q && as_root env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y -q --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 30 "$log" >&2
+    die "apt-get could not install: ${missing[*]}"
+  fi
+  rm -f "$log"
+}
+
+# --- Go ---------------------------------------------------------------------------------------
+
+go_is_new_enough() {
+  local have
+  have=$(GOTOOLCHAIN=local "$1" env GOVERSION 2>/dev/null | sed 's/^go//') || return 1
+  [ -n "$have" ] && [ "$(printf '%s\n%s\n' "$GO_MINIMUM" "$have" | sort -V | head -n 1)" = "$GO_MINIMUM" ]
+}
+
+# Prints the path of a Go of at least GO_MINIMUM: the machine's own, or a toolchain fetched as a
+# Go module (verified by Go's checksum database) by Debian's old Go.
+find_go() {
+  local candidate
+  for candidate in "$(command -v go || true)" /usr/local/go/bin/go "$IGOR_CACHE/go-$GO_WANTED/bin/go"; do
+    if [ -x "$candidate" ] && go_is_new_enough "$candidate"; then echo "$candidate"; return 0; fi
+  done
+  return 1
+}
+
+need_go() {
+  find_go >/dev/null && return 0
+  need_packages golang-go ca-certificates
+  find_go >/dev/null && return 0
+  local arch work module
+  arch=$(dpkg --print-architecture)
+  module="golang.org/toolchain@v0.0.1-go$GO_WANTED.linux-$arch"
+  say "fetching Go $GO_WANTED (this machine has none of at least $GO_MINIMUM)"
+  work=$(mktemp -d)
+  (cd "$work" && GOFLAGS=-modcacherw GOPATH="$work/gopath" go mod download "$module") \
+    || die "could not fetch $module through the Go module proxy"
+  mkdir -p "$IGOR_CACHE"
+  rm -rf "$IGOR_CACHE/go-$GO_WANTED"
+  cp -r "$work/gopath/pkg/mod/$module" "$IGOR_CACHE/go-$GO_WANTED"
+  # Module zips carry no execute bits.
+  chmod +x "$IGOR_CACHE/go-$GO_WANTED"/bin/* "$IGOR_CACHE/go-$GO_WANTED"/pkg/tool/*/*
+  rm -rf "$work"
+  find_go >/dev/null || die "the fetched Go $GO_WANTED does not run"
+}
+
+# --- PHP --------------------------------------------------------------------------------------
+
+# Says whether a php-config can host Igor; a sentence with the remedy when it cannot.
+php_check() {
+  local config=$1 version api prefix includes libname
+  [ -x "$config" ] || die "PHP_CONFIG=$config is not an executable php-config"
+  version=$("$config" --version) || die "$config --version failed; is it a php-config?"
+  includes=$("$config" --include-dir)
+  prefix=$("$config" --prefix)
+  [ -f "$includes/main/php_config.h" ] || die "PHP $version at $prefix has no headers in $includes; install its development package"
+  api=$(sed -n 's/^#define ZEND_MODULE_API_NO \([0-9]*\).*/\1/p' "$includes/Zend/zend_modules.h")
+  [ "$api" = "$PHP_API_WANTED" ] || die "PHP $version at $prefix has module API $api; Igor is built for $PHP_API_WANTED (PHP $PHP_SERIES). Use a PHP $PHP_SERIES, or unset PHP_CONFIG to have one built"
+  grep -q '^#define ZTS 1' "$includes/main/php_config.h" || die "PHP $version at $prefix is not thread-safe (NTS). Igor runs PHP in threads: use a PHP configured with --enable-zts, or unset PHP_CONFIG to have one built"
+  libname=$(php_library "$config") || die "PHP $version at $prefix has no embed library (libphp.so or libphp.a). Configure it with --enable-embed, or unset PHP_CONFIG to have one built"
+  say "PHP $version (ZTS, embed: $libname) fits"
+}
+
+# Prints the embed library that belongs to a php-config.
+php_library() {
+  local prefix dir; prefix=$("$1" --prefix)
+  for dir in "$("$1" --lib-dir 2>/dev/null || true)" "$prefix/lib" "$prefix/lib64" "/usr/lib/$(gcc -print-multiarch 2>/dev/null)"; do
+    for lib in "$dir/libphp.so" "$dir/libphp.a"; do
+      [ -f "$lib" ] && { echo "$lib"; return 0; }
+    done
+  done
+  return 1
+}
+
+php_variant_flags() {
+  case "$1" in
+    release) ;;
+    debug) printf '%s\n' --enable-debug ;;
+    *) die "unknown PHP variant '$1' (release, debug)" ;;
+  esac
+}
+
+# One directory per variant and set of flags; `current` inside names the build of the newest
+# version that was fetched, so that a second run needs no network.
+php_slot() {
+  local hash
+  hash=$(printf '%s\n' "$PHP_SERIES" "${PHP_FLAGS[@]}" "$(php_variant_flags "$1")" | sha256sum | cut -c1-12)
+  echo "$IGOR_CACHE/php-$PHP_SERIES-$1-$hash"
+}
+
+apt_sources() { # apt-get against the suite that has PHP, without touching the system's lists
+  local state="$IGOR_CACHE/apt"
+  mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
+  echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $PHP_SUITE main" >"$state/sources.list"
+  "$1" -q -o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+    -o Dir::State::lists="$state/lists" -o Dir::Cache="$state/cache" -o APT::Sandbox::User=root "${@:2}"
+}
+
+build_php() {
+  local variant=$1 slot version work prefix
+  slot=$(php_slot "$variant")
+  mkdir -p "$slot"
+  exec 9>"$slot/.lock"
+  flock 9
+  [ -x "$slot/current/bin/php-config" ] && return 0
+  need_packages "${BUILD_PACKAGES[@]}"
+  local log="$slot/build.log"
+  say "fetching the PHP $PHP_SERIES source of Debian $PHP_SUITE"
+  apt_sources apt-get update >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "apt could not read the $PHP_SUITE sources"; }
+  work=$(mktemp -d "${TMPDIR:-/tmp}/igor-php.XXXXXX")
+  (cd "$work" && apt_sources apt-get source "php$PHP_SERIES") >>"$log" 2>&1 \
+    || { tail -n 20 "$log" >&2; die "apt could not fetch the source of php$PHP_SERIES"; }
+  version=$(find "$work" -maxdepth 1 -name '*.dsc' -printf '%f\n' | sed 's/^[^_]*_\(.*\)\.dsc$/\1/' | head -n 1)
+  prefix="$slot/$version"
+  say "building PHP $version ($variant); about five minutes on two CPUs, log in $log"
+  rm -rf "$prefix"
+  if ! (
+    cd "$work"/php*/ && ./buildconf --force &&
+    # shellcheck disable=SC2046
+    CC='ccache gcc' CXX='ccache g++' CFLAGS="-O2 -g1 -fno-omit-frame-pointer" CXXFLAGS="-O2 -g1 -fno-omit-frame-pointer" \
+      ./configure --prefix="$prefix" --with-config-file-path="$prefix/etc" \
+      --with-config-file-scan-dir="$prefix/etc/conf.d" "${PHP_FLAGS[@]}" $(php_variant_flags "$variant") &&
+    make -j"$IGOR_JOBS" && make install &&
+    mkdir -p "$prefix/lib/php/build" && cp run-tests.php build/gen_stub.php "$prefix/lib/php/build/"
+  ) >>"$log" 2>&1; then
+    tail -n 30 "$log" >&2
+    rm -rf "$work"
+    die "building PHP $version failed; the whole log is $log"
+  fi
+  mkdir -p "$prefix/etc/conf.d"
+  echo 'zend_extension=opcache' >"$prefix/etc/conf.d/10-opcache.ini"
+  rm -rf "$work"
+  ln -sfn "$version" "$slot/current"
+  say "PHP $version ($variant) is in $prefix"
+}
+
+# Makes sure of a PHP and prints its php-config.
+need_php() {
+  local variant=${1:-release}
+  if [ -n "${PHP_CONFIG:-}" ] && [ "$variant" = release ]; then
+    php_check "$PHP_CONFIG"
+    echo "$PHP_CONFIG"
+    return 0
+  fi
+  build_php "$variant" >&2
+  readlink -f "$(php_slot "$variant")/current/bin/php-config"
+}
+
+print_env() {
+  local config
+  config=$(need_php release)
+  printf 'PHP_CONFIG=%q\n' "$config"
+  printf 'IGOR_GO=%q\n' "$(find_go)"
+  printf 'IGOR_CACHE=%q\n' "$IGOR_CACHE"
+}
+
+case "${1:-}" in
+  build) need_packages "${BUILD_PACKAGES[@]}"; need_go; need_php release >/dev/null ;;
+  test) need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"; need_go; need_php release >/dev/null; need_php debug >/dev/null ;;
+  lint) need_packages "${BUILD_PACKAGES[@]}" "${LINT_PACKAGES[@]}"; need_go ;;
+  php) need_php "${2:-release}" ;;
+  php-check) php_check "${2:?php-check needs the path of a php-config}" ;;
+  php-library) php_library "${2:?php-library needs the path of a php-config}" ;;
+  php-slot) php_slot "${2:-release}" ;;
+  go) need_go; find_go ;;
+  env) print_env ;;
+  *) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac
