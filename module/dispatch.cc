@@ -1,0 +1,144 @@
+#include "module/dispatch.h"
+
+#include "module/pool.h"
+
+namespace igor {
+
+void Dispatch::idle_push_front(WorkerSlot& slot) {
+  slot.idle_ = true;
+  slot.idle_previous_ = nullptr;
+  slot.idle_next_ = idle_head_;
+  (idle_head_ != nullptr ? idle_head_->idle_previous_ : idle_tail_) = &slot;
+  idle_head_ = &slot;
+}
+
+void Dispatch::idle_push_back(WorkerSlot& slot) {
+  slot.idle_ = true;
+  slot.idle_next_ = nullptr;
+  slot.idle_previous_ = idle_tail_;
+  (idle_tail_ != nullptr ? idle_tail_->idle_next_ : idle_head_) = &slot;
+  idle_tail_ = &slot;
+}
+
+void Dispatch::idle_remove(WorkerSlot& slot) {
+  if (!slot.idle_) return;
+  (slot.idle_previous_ != nullptr ? slot.idle_previous_->idle_next_ : idle_head_) = slot.idle_next_;
+  (slot.idle_next_ != nullptr ? slot.idle_next_->idle_previous_ : idle_tail_) = slot.idle_previous_;
+  slot.idle_next_ = slot.idle_previous_ = nullptr;
+  slot.idle_ = false;
+}
+
+void Dispatch::accept(Task& task) {
+  task.admission_ = Task::Admission::Accepted;
+  task.pool().count_accepted(task);
+  // Its sender sleeps on the same wake-up that tells of updates; it has no stream of its own yet.
+  task.sender_wakeup_.notify();
+}
+
+void Dispatch::offer(WorkerSlot& slot, Ref<Task> task) {
+  idle_remove(slot);
+  task->offered_to_ = &slot;
+  if (task->admission_ == Task::Admission::Waiting) accept(*task);
+  slot.offered_ = std::move(task);
+  if (!slot.parked_) {
+    ++unsure_offers_;
+    slot.offered_at_ = now();
+  }
+  slot.wakeup_.set_level(true);
+  slot.wakeup_.notify();
+}
+
+Ref<Task> Dispatch::unoffer(WorkerSlot& slot) {
+  if (!slot.offered_) return nullptr;
+  slot.offered_->offered_to_ = nullptr;
+  if (slot.offered_at_ != TimePoint{}) {
+    slot.offered_at_ = {};
+    --unsure_offers_;
+  }
+  slot.wakeup_.set_level(slot.draining());
+  return std::move(slot.offered_);
+}
+
+Dispatch::Submitted Dispatch::submit(const Lock&, Task& task) {
+  if (idle_head_ != nullptr) {
+    offer(*idle_head_, Ref<Task>(&task));
+    return Submitted::Offered;
+  }
+  const bool place = mailbox_.has_free_place();
+  if (place) accept(task);
+  mailbox_.push_back(Ref<Task>(&task));
+  return place ? Submitted::Queued : Submitted::Waiting;
+}
+
+void Dispatch::admit(const Lock&) {
+  while (Task* task = mailbox_.accept_next()) {
+    task->pool().count_accepted(*task);
+    task->sender_wakeup_.notify();
+  }
+}
+
+bool Dispatch::ask(const Lock& lock, WorkerSlot& slot) {
+  if (slot.offered_) return true;
+  if (Ref<Task> oldest = mailbox_.pop_front()) {
+    offer(slot, std::move(oldest));
+    admit(lock);
+    return true;
+  }
+  if (!slot.idle_) idle_push_front(slot);
+  return false;
+}
+
+Ref<Task> Dispatch::take(const Lock& lock, WorkerSlot& slot) {
+  idle_remove(slot);
+  if (Ref<Task> task = unoffer(slot)) return task;
+  Ref<Task> task = mailbox_.pop_front();
+  if (!task) return nullptr;
+  if (task->admission_ == Task::Admission::Waiting) accept(*task);
+  admit(lock);
+  return task;
+}
+
+void Dispatch::leave(const Lock&, WorkerSlot& slot) {
+  idle_remove(slot);
+  Ref<Task> task = unoffer(slot);
+  if (!task) return;
+  if (idle_head_ != nullptr) {
+    offer(*idle_head_, std::move(task));
+  } else {
+    mailbox_.push_front(std::move(task));
+  }
+}
+
+bool Dispatch::withdraw(const Lock& lock, Task& task) {
+  if (WorkerSlot* slot = task.offered_to_) {
+    unoffer(*slot);
+    // It asked, and has got nothing: it still waits.
+    ask(lock, *slot);
+    return true;
+  }
+  const bool was_here = static_cast<bool>(mailbox_.erase(task));
+  if (was_here) admit(lock);
+  return was_here;
+}
+
+std::vector<Ref<Task>> Dispatch::take_all(const Lock&, const std::vector<std::unique_ptr<WorkerSlot>>& slots) {
+  std::vector<Ref<Task>> tasks;
+  for (const auto& slot : slots) {
+    if (Ref<Task> task = unoffer(*slot)) tasks.push_back(std::move(task));
+  }
+  while (Ref<Task> task = mailbox_.pop_front()) tasks.push_back(std::move(task));
+  return tasks;
+}
+
+void Dispatch::reoffer(const Lock&, const std::vector<std::unique_ptr<WorkerSlot>>& slots, TimePoint at) {
+  for (const auto& slot : slots) {
+    if (idle_head_ == nullptr || unsure_offers_ == 0) return;
+    if (!slot->offered_ || slot->offered_at_ == TimePoint{} || at - slot->offered_at_ < kClaimTime) continue;
+    Ref<Task> task = unoffer(*slot);
+    offer(*idle_head_, std::move(task));
+    // It had asked, so it waits; but it is the last that the next task should be offered to.
+    idle_push_back(*slot);
+  }
+}
+
+}  // namespace igor

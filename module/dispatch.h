@@ -1,0 +1,73 @@
+// Who gets which task: the mailbox on one side, the waiting slots on the other, and the offers between.
+//
+// A task that comes in is offered to the slot that began to wait last (its caches are warm, and the others
+// may sleep on); if none waits it goes into the mailbox. A slot that asks is offered the oldest task. So
+// one task wakes one worker. An offer is not a hand-over: the task stays Pending until the slot claims
+// it. A slot that was waiting in a descriptor may in truth be busy elsewhere in its event loop, so an
+// offer that it has not claimed within kClaimTime goes to another slot that waits.
+//
+// Invariant: a slot is in the idle list iff it has asked, has no offer, and the mailbox was empty then;
+// the mailbox is non-empty only while no slot is idle.
+//
+// Not thread-safe: every function takes the pool's held lock as proof.
+#pragma once
+
+#include <mutex>
+#include <vector>
+
+#include "module/clock.h"
+#include "module/mailbox.h"
+#include "module/ref.h"
+#include "module/worker_slot.h"
+
+namespace igor {
+
+class Dispatch {
+ public:
+  using Lock = std::unique_lock<std::mutex>;
+  static constexpr Duration kClaimTime = std::chrono::milliseconds(3);
+
+  explicit Dispatch(uint32_t queue) : mailbox_(queue) {}
+
+  enum class Submitted { Offered, Queued, Waiting };
+  // Takes a reference in each case. Waiting: its sender has no place yet and must wait.
+  Submitted submit(const Lock&, Task& task);
+
+  // The slot wants its next task. True when it has an offer now; otherwise it waits.
+  bool ask(const Lock&, WorkerSlot& slot);
+  // The slot takes its offer or the oldest task; null when there is none. Started and ended tasks are
+  // told apart by the caller (Task::start).
+  Ref<Task> take(const Lock&, WorkerSlot& slot);
+  // The slot waits no longer (its script ended): its offer goes to another.
+  void leave(const Lock&, WorkerSlot& slot);
+
+  // Removes a task that nobody shall get any more. False when it was not here.
+  bool withdraw(const Lock&, Task& task);
+  // Removes and returns every task, offered or in the mailbox.
+  std::vector<Ref<Task>> take_all(const Lock&, const std::vector<std::unique_ptr<WorkerSlot>>& slots);
+
+  // True when some offer may have to be moved: the pool then calls reoffer() after kClaimTime.
+  bool wants_reoffer(const Lock&) const noexcept { return unsure_offers_ > 0 && idle_head_ != nullptr; }
+  void reoffer(const Lock&, const std::vector<std::unique_ptr<WorkerSlot>>& slots, TimePoint now);
+
+  // Senders without a place: those that can have one now are accepted, their senders woken.
+  void admit(const Lock&);
+  const Mailbox& mailbox() const noexcept { return mailbox_; }
+  Mailbox& mailbox() noexcept { return mailbox_; }
+  bool has_idle() const noexcept { return idle_head_ != nullptr; }
+
+ private:
+  void accept(Task& task);
+  void offer(WorkerSlot& slot, Ref<Task> task);
+  Ref<Task> unoffer(WorkerSlot& slot);
+  void idle_push_front(WorkerSlot& slot);
+  void idle_push_back(WorkerSlot& slot);
+  void idle_remove(WorkerSlot& slot);
+
+  Mailbox mailbox_;
+  WorkerSlot* idle_head_ = nullptr;  // the one that began to wait last
+  WorkerSlot* idle_tail_ = nullptr;
+  size_t unsure_offers_ = 0;  // made to slots that were not parked, not claimed yet
+};
+
+}  // namespace igor

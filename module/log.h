@@ -1,0 +1,63 @@
+// The log queue: everything that workers and requests have to say, on its way to the host's logger.
+//
+// Producers are any threads; the consumer is one host thread that blocks in next(). A queue, because
+// the host's logger is Go's and no call into Go may be made from a PHP stack. It is bounded in bytes:
+// a producer that finds it full waits briefly for the consumer, then drops its record and counts it,
+// so that a stuck log sink can never hang a worker for ever and a loss is always reported.
+//
+// Locks: one mutex, a leaf (nothing else is taken under it).
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace igor {
+
+// The levels of Go's slog, so that frankenphp_log()'s numbers pass through unchanged.
+enum LogLevel : int { kLogDebug = -4, kLogInfo = 0, kLogWarn = 4, kLogError = 8 };
+
+struct LogRecord {
+  int level = kLogInfo;
+  int64_t time_unix_ns = 0;  // filled by push() when 0
+  std::string logger;        // "php", "worker" or "engine"
+  std::string message;
+  std::vector<std::pair<std::string, std::string>> fields;
+  std::string context_json;
+};
+
+class LogQueue {
+ public:
+  static constexpr size_t kMaxBytes = 16u << 20;
+
+  // The process's one queue. Before the engine starts and in tests it works the same.
+  static LogQueue& global();
+
+  // Never throws; a record that does not fit within about 100 ms is counted as dropped.
+  void push(LogRecord record) noexcept;
+
+  enum class Next { Record, Timeout, Closed };
+  // Blocks for at most `timeout_ms`. `dropped` is the number lost since the last record read.
+  Next next(uint32_t timeout_ms, LogRecord& record, uint64_t& dropped);
+
+  // Ends next() once the queue is empty. push() still works (records wait for a later reader).
+  void close();
+  void reopen();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable readable_;
+  std::condition_variable writable_;
+  std::deque<LogRecord> records_;
+  size_t bytes_ = 0;
+  uint64_t dropped_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace igor

@@ -1,0 +1,69 @@
+#include "module/mailbox.h"
+
+namespace igor {
+
+Mailbox::~Mailbox() {
+  while (!empty()) pop_front();
+}
+
+void Mailbox::push_back(Ref<Task> task) {
+  Task* const entry = task.leak();
+  entry->in_mailbox_ = true;
+  entry->next_ = nullptr;
+  entry->previous_ = tail_;
+  (tail_ != nullptr ? tail_->next_ : head_) = entry;
+  tail_ = entry;
+  ++size_;
+  if (entry->admission_ == Task::Admission::Accepted) ++accepted_;
+}
+
+void Mailbox::push_front(Ref<Task> accepted_task) {
+  Task* const entry = accepted_task.leak();
+  entry->in_mailbox_ = true;
+  entry->previous_ = nullptr;
+  entry->next_ = head_;
+  (head_ != nullptr ? head_->previous_ : tail_) = entry;
+  head_ = entry;
+  ++size_;
+  if (entry->admission_ == Task::Admission::Accepted) ++accepted_;
+}
+
+void Mailbox::unlink(Task& task) noexcept {
+  (task.previous_ != nullptr ? task.previous_->next_ : head_) = task.next_;
+  (task.next_ != nullptr ? task.next_->previous_ : tail_) = task.previous_;
+  task.next_ = task.previous_ = nullptr;
+  task.in_mailbox_ = false;
+  --size_;
+  if (task.admission_ == Task::Admission::Accepted) --accepted_;
+}
+
+Ref<Task> Mailbox::pop_front() {
+  if (head_ == nullptr) return nullptr;
+  return erase(*head_);
+}
+
+Ref<Task> Mailbox::erase(Task& task) {
+  if (!task.in_mailbox_) return nullptr;
+  unlink(task);
+  return Ref<Task>::adopt(&task);
+}
+
+Task* Mailbox::first_waiting() noexcept {
+  // Accepted tasks form the front of the list (see push_front), so this walk is short only when few
+  // have places; it runs when a place becomes free, not on every send.
+  if (accepted_ == size_) return nullptr;
+  Task* task = head_;
+  while (task != nullptr && task->admission_ == Task::Admission::Accepted) task = task->next_;
+  return task;
+}
+
+Task* Mailbox::accept_next() {
+  if (!has_free_place()) return nullptr;
+  Task* const task = first_waiting();
+  if (task == nullptr) return nullptr;
+  task->admission_ = Task::Admission::Accepted;
+  ++accepted_;
+  return task;
+}
+
+}  // namespace igor

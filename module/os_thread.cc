@@ -1,0 +1,93 @@
+#include "module/os_thread.h"
+
+#include <signal.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+namespace igor {
+namespace {
+
+// SIGRTMIN itself belongs to PHP's execution timers.
+int nudge_signal() noexcept { return SIGRTMIN + 4; }
+
+void install_nudge_handler() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    struct sigaction action = {};
+    action.sa_handler = [](int) {};
+    // No SA_RESTART: ending the system call is the point. SA_ONSTACK: a Go host requires it of all handlers.
+    action.sa_flags = SA_ONSTACK;
+    sigemptyset(&action.sa_mask);
+    sigaction(nudge_signal(), &action, nullptr);
+  });
+}
+
+sigset_t worker_mask() {
+  sigset_t mask;
+  sigfillset(&mask);
+  for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF}) sigdelset(&mask, fault);
+  sigdelset(&mask, SIGRTMIN);
+  sigdelset(&mask, nudge_signal());
+  return mask;
+}
+
+struct Start {
+  std::string name;
+  std::function<void()> body;
+};
+
+void* trampoline(void* argument) {
+  std::unique_ptr<Start> start(static_cast<Start*>(argument));
+  pthread_setname_np(pthread_self(), start->name.c_str());
+  start->body();
+  return nullptr;
+}
+
+}  // namespace
+
+OsThread::~OsThread() {
+  // A running thread whose owner is gone would use freed memory: better to stop here, visibly.
+  if (started_) std::terminate();
+}
+
+int OsThread::start(const std::string& name, std::function<void()> body, size_t stack_bytes) {
+  install_nudge_handler();
+  auto start = std::make_unique<Start>(Start{name.substr(0, 15), std::move(body)});
+  pthread_attr_t attributes;
+  if (int error = pthread_attr_init(&attributes)) return error;
+  int error = pthread_attr_setstacksize(&attributes, stack_bytes);
+  if (error == 0) {
+    sigset_t mask = worker_mask(), before;
+    pthread_sigmask(SIG_SETMASK, &mask, &before);
+    error = pthread_create(&handle_, &attributes, trampoline, start.get());
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+  pthread_attr_destroy(&attributes);
+  if (error != 0) return error;
+  start.release();  // the trampoline owns it now
+  started_ = true;
+  return 0;
+}
+
+void OsThread::join() {
+  if (!started_) return;
+  pthread_join(handle_, nullptr);
+  started_ = false;
+}
+
+void OsThread::abandon() {
+  if (!started_) return;
+  pthread_detach(handle_);
+  started_ = false;
+}
+
+void OsThread::nudge() const noexcept {
+  if (started_) pthread_kill(handle_, nudge_signal());
+}
+
+}  // namespace igor

@@ -1,0 +1,49 @@
+// A kernel thread made for running foreign code: its stack size is explicit and asynchronous signals are
+// blocked from its first instruction on.
+//
+// Why not std::thread: musl gives a thread 128 KiB of stack where an interpreter needs megabytes, and a
+// signal that lands on such a thread would run its handlers instead of the host's. The mask is set in
+// the creating thread around pthread_create, so there is no moment in which the new thread is exposed.
+//
+// SIGSEGV and the other synchronous faults stay unblocked, SIGPROF too (profilers), and so does the
+// one nudge signal (see nudge()), whose handler does nothing: it exists to end a blocking system call
+// with EINTR.
+//
+// Owner: whoever made it; it must be joined or abandoned before it is destroyed. Any thread may call
+// nudge() while the owner keeps the object alive and the thread has not been joined.
+#pragma once
+
+#include <pthread.h>
+
+#include <cstddef>
+#include <functional>
+#include <string>
+
+namespace igor {
+
+class OsThread {
+ public:
+  static constexpr size_t kDefaultStackBytes = 16u << 20;  // reserved, not committed
+
+  OsThread() = default;
+  OsThread(const OsThread&) = delete;
+  OsThread& operator=(const OsThread&) = delete;
+  ~OsThread();
+
+  // Starts `body` on a new thread. `name` shows in /proc and gdb, cut to 15 bytes. Returns 0 or errno
+  // (EAGAIN when the system has no more threads to give), in which case nothing was started.
+  int start(const std::string& name, std::function<void()> body, size_t stack_bytes = kDefaultStackBytes);
+
+  bool started() const noexcept { return started_; }
+  void join();
+  // Lets a thread that will not end go on by itself. What it uses must outlive the process's work.
+  void abandon();
+  // Interrupts a system call that the thread is blocked in. Harmless when it is not.
+  void nudge() const noexcept;
+
+ private:
+  pthread_t handle_{};
+  bool started_ = false;
+};
+
+}  // namespace igor

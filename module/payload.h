@@ -1,0 +1,228 @@
+// A payload: a value of plain data (null, bool, int, float, string, array, enum case) in one flat,
+// self-contained, relocatable run of bytes, so that the same bytes may cross threads, shared memory or
+// a network.
+//
+// Form: 64-bit words in host order. The first is the header (kMagic, format version); then one value in
+// pre-order. A value is a word with its tag in the low 8 bits and an operand in the upper 56:
+//
+//   Null, False, True
+//   Int      operand: the number, signed, when it fits 56 bits
+//   Int64    next word: the number
+//   Float    next word: the IEEE 754 bits
+//   String   operand: length in bytes; the bytes follow, padded with zeros to a whole word
+//   List     operand: count; that many values follow (keys are 0, 1, 2...)
+//   Map      operand: count; that many pairs of key (Int, Int64 or String) and value follow
+//   Enum     operand: length of the class name; next word: length of the case name; the bytes of both
+//            follow each other, padded to a whole word
+//
+// No pointers and no offsets: writing and reading are each one forward walk. A writer is told the exact
+// size first (its caller sums PayloadWriter::*_bytes), so a payload is one allocation. The reader
+// checks every length against the end of the buffer and the nesting against kMaxDepth, so hostile
+// bytes give an error, never a wild read.
+//
+// Payload owns its bytes and may be moved between threads; it is not shared.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+namespace igor {
+
+class Payload {
+ public:
+  Payload() = default;
+  Payload(Payload&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  Payload& operator=(Payload&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~Payload();
+
+  // Uninitialized memory of `size` bytes (a multiple of 8); empty when there is none.
+  static Payload allocate(size_t size) noexcept;
+  static Payload copy_of(std::string_view bytes) noexcept;
+
+  uint8_t* data() noexcept { return data_; }
+  const uint8_t* data() const noexcept { return data_; }
+  size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return data_ == nullptr; }
+  void reset() noexcept { Payload().swap(*this); }
+  void swap(Payload& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+  }
+
+ private:
+  uint8_t* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+enum class PayloadTag : uint8_t { Null, False, True, Int, Int64, Float, String, List, Map, Enum };
+
+inline constexpr uint64_t kPayloadMagic = 0x0100'4c50'5247'4947;  // "IGRPL", version 1
+inline constexpr int kPayloadMaxDepth = 512;                        // of arrays within arrays
+inline constexpr uint64_t kPayloadMaxOperand = (uint64_t{1} << 56) - 1;
+
+// Writes into a payload of exactly the right size. Unchecked by design: the sizes come from the same
+// walk over the same value; debug builds assert.
+class PayloadWriter {
+ public:
+  static constexpr size_t header_bytes() noexcept { return 8; }
+  static constexpr size_t scalar_bytes() noexcept { return 8; }  // null, bool; List and Map themselves
+  static constexpr bool int_is_short(int64_t value) noexcept {
+    return value >= -(int64_t{1} << 55) && value < (int64_t{1} << 55);
+  }
+  static constexpr size_t int_bytes(int64_t value) noexcept { return int_is_short(value) ? 8 : 16; }
+  static constexpr size_t float_bytes() noexcept { return 16; }
+  static constexpr size_t string_bytes(size_t length) noexcept { return 8 + padded(length); }
+  static constexpr size_t enum_bytes(size_t class_length, size_t case_length) noexcept {
+    return 16 + padded(class_length + case_length);
+  }
+
+  explicit PayloadWriter(Payload& payload) noexcept
+      : cursor_(payload.data()), end_(payload.data() + payload.size()) {
+    word(kPayloadMagic);
+  }
+
+  void null() noexcept { tagged(PayloadTag::Null, 0); }
+  void boolean(bool value) noexcept { tagged(value ? PayloadTag::True : PayloadTag::False, 0); }
+  void integer(int64_t value) noexcept {
+    if (int_is_short(value)) {
+      tagged(PayloadTag::Int, static_cast<uint64_t>(value) & kPayloadMaxOperand);
+    } else {
+      tagged(PayloadTag::Int64, 0);
+      word(static_cast<uint64_t>(value));
+    }
+  }
+  void real(double value) noexcept {
+    uint64_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    tagged(PayloadTag::Float, 0);
+    word(bits);
+  }
+  void string(const char* data, size_t length) noexcept {
+    tagged(PayloadTag::String, length);
+    bytes(data, length, length);
+  }
+  void list(size_t count) noexcept { tagged(PayloadTag::List, count); }
+  void map(size_t count) noexcept { tagged(PayloadTag::Map, count); }
+  void enum_case(std::string_view class_name, std::string_view case_name) noexcept;
+
+  bool complete() const noexcept { return cursor_ == end_; }
+
+ private:
+  static constexpr size_t padded(size_t length) noexcept { return (length + 7) & ~size_t{7}; }
+  void word(uint64_t value) noexcept {
+    std::memcpy(cursor_, &value, sizeof value);
+    cursor_ += sizeof value;
+  }
+  void tagged(PayloadTag tag, uint64_t operand) noexcept { word(operand << 8 | static_cast<uint8_t>(tag)); }
+  void bytes(const char* data, size_t length, size_t total) noexcept {
+    // The last word is zeroed first: padding never carries old memory to another process.
+    if (const size_t size = padded(total); size != 0) {
+      std::memset(cursor_ + size - 8, 0, 8);
+      if (length != 0) std::memcpy(cursor_, data, length);
+      cursor_ += size;
+    }
+  }
+
+  uint8_t* cursor_;
+  uint8_t* end_;
+};
+
+// A forward cursor over a payload's bytes, which must outlive it and every string it hands out.
+class PayloadReader {
+ public:
+  struct Item {
+    PayloadTag tag = PayloadTag::Null;
+    int64_t integer = 0;    // Int, Int64 (reported as Int)
+    double real = 0;        // Float
+    const char* data = nullptr;  // String; Enum: the class name
+    size_t length = 0;      // String: bytes; Enum: the class name's; List, Map: elements
+    const char* case_name = nullptr;
+    size_t case_length = 0;
+  };
+
+  PayloadReader(const uint8_t* data, size_t size) noexcept;
+  explicit PayloadReader(const Payload& payload) noexcept : PayloadReader(payload.data(), payload.size()) {}
+
+  // The next value's head. False at the end of the buffer or when the bytes are no payload; error()
+  // tells which. A container's elements are the items that follow; its count is checked to be possible
+  // in the bytes that are left.
+  bool next(Item& item) noexcept {
+    uint64_t head;
+    if (!word(head)) return false;
+    const uint64_t operand = head >> 8;
+    item.tag = static_cast<PayloadTag>(head & 0xff);
+    switch (item.tag) {
+      case PayloadTag::Null:
+      case PayloadTag::False:
+      case PayloadTag::True: return true;
+      case PayloadTag::Int: item.integer = static_cast<int64_t>(head) >> 8; return true;
+      case PayloadTag::Int64: {
+        uint64_t value;
+        if (!word(value)) return fail();
+        item.tag = PayloadTag::Int;
+        item.integer = static_cast<int64_t>(value);
+        return true;
+      }
+      case PayloadTag::Float: {
+        uint64_t bits;
+        if (!word(bits)) return fail();
+        std::memcpy(&item.real, &bits, sizeof bits);
+        return true;
+      }
+      case PayloadTag::String:
+        item.length = operand;
+        return take(item.data, operand);
+      case PayloadTag::List:
+      case PayloadTag::Map: {
+        const uint64_t least = item.tag == PayloadTag::Map ? 16 : 8;  // bytes of the smallest element
+        if (operand > static_cast<uint64_t>(end_ - cursor_) / least) return fail();
+        item.length = operand;
+        return true;
+      }
+      case PayloadTag::Enum: return enum_names(item, operand);
+    }
+    return fail();
+  }
+
+  bool error() const noexcept { return error_; }
+  bool at_end() const noexcept { return cursor_ == end_ && !error_; }
+
+  // Walks a whole payload and says whether it is well-formed: one value, nothing after it, keys of
+  // allowed kinds, nesting within kPayloadMaxDepth.
+  static bool valid(const uint8_t* data, size_t size) noexcept;
+
+ private:
+  bool fail() noexcept {
+    error_ = true;
+    cursor_ = end_;
+    return false;
+  }
+  bool word(uint64_t& value) noexcept {
+    if (end_ - cursor_ < 8) return false;
+    std::memcpy(&value, cursor_, sizeof value);
+    cursor_ += sizeof value;
+    return true;
+  }
+  bool take(const char*& data, uint64_t length) noexcept {
+    const uint64_t left = static_cast<uint64_t>(end_ - cursor_);
+    if (length > left || ((length + 7) & ~uint64_t{7}) > left) return fail();
+    data = reinterpret_cast<const char*>(cursor_);
+    cursor_ += (length + 7) & ~uint64_t{7};
+    return true;
+  }
+  bool enum_names(Item& item, uint64_t class_length) noexcept;
+
+  const uint8_t* cursor_;
+  const uint8_t* end_;
+  bool error_ = false;
+};
+
+}  // namespace igor

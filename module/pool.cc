@@ -1,0 +1,408 @@
+#include "module/pool.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "module/activity.h"
+#include "module/log.h"
+#include "module/timers.h"
+
+namespace igor {
+
+std::shared_ptr<Pool> Pool::create(PoolOptions options, WorkerHost& host) {
+  options.max_threads = std::max({options.max_threads, options.num, 1u});
+  return std::shared_ptr<Pool>(new Pool(std::move(options), host));
+}
+
+Pool::Pool(PoolOptions options, WorkerHost& host)
+    : options_(std::move(options)), host_(host), dispatch_(options_.queue), supervision_(options_.supervision) {
+  slots_.reserve(options_.max_threads);
+}
+
+Pool::~Pool() = default;
+
+// --- life ------------------------------------------------------------------------------------------
+
+bool Pool::spawn(const Lock&, std::string& error) {
+  WorkerSlot* slot = nullptr;
+  for (const auto& candidate : slots_) {
+    if (candidate->state_ == WorkerSlot::State::Stopped && !candidate->thread_.started()) slot = candidate.get();
+  }
+  if (slot == nullptr) {
+    if (slots_.size() >= options_.max_threads) return true;
+    slots_.push_back(std::make_unique<WorkerSlot>(*this, static_cast<uint32_t>(slots_.size())));
+    slot = slots_.back().get();
+  }
+  slot->state_ = WorkerSlot::State::Starting;
+  const int failed = slot->thread_.start("php-" + options_.name, [self = shared_from_this(), slot] { self->run_slot(*slot); });
+  if (failed == 0) return true;
+  slot->state_ = WorkerSlot::State::Stopped;
+  error = "could not start a thread for background worker \"" + options_.name + "\": " + std::strerror(failed);
+  return false;
+}
+
+bool Pool::start(std::string& error) {
+  Lock lock(mutex_);
+  for (uint32_t i = static_cast<uint32_t>(slots_.size()); i < options_.num; ++i) {
+    if (!spawn(lock, error)) return false;
+  }
+  return true;
+}
+
+bool Pool::ensure_started(std::string& error) {
+  Lock lock(mutex_);
+  return draining() || !slots_.empty() || spawn(lock, error);
+}
+
+bool Pool::wait_ready(TimePoint deadline, std::string& error, Failure& failure) {
+  Lock lock(mutex_);
+  const auto ready = [&] {
+    uint32_t count = 0;
+    for (const auto& slot : slots_) count += slot->state_ == WorkerSlot::State::Ready;
+    return count >= options_.num;
+  };
+  // wait_until with TimePoint::max overflows in some standard libraries: wait in bounded steps.
+  while (!ready() && !draining() && !supervision_.breaker_open() && now() < deadline) {
+    life_.wait_until(lock, std::min(deadline, after(now(), std::chrono::hours(1))));
+  }
+  if (ready()) return true;
+  failure = last_failure_;
+  if (draining()) {
+    error = "background worker \"" + options_.name + "\" was told to stop before it was ready";
+  } else if (supervision_.breaker_open()) {
+    error = "background worker \"" + options_.name + "\" (" + options_.file + ") failed " +
+            std::to_string(supervision_.consecutive_failures()) + " times before it was ready";
+  } else {
+    error = "background worker \"" + options_.name + "\" (" + options_.file +
+            ") was not ready in time: it must ask for its first task (frankenphp_worker_get_signaling_stream, "
+            "frankenphp_worker_task_receive or Igor\\Inbox::receive)";
+  }
+  if (!failure.message.empty()) error += ": " + failure.message;
+  return false;
+}
+
+void Pool::became_ready(const Lock&, WorkerSlot& slot) {
+  if (slot.state_ != WorkerSlot::State::Starting) return;
+  slot.state_ = WorkerSlot::State::Ready;
+  ever_ready_ = true;
+  life_.notify_all();
+}
+
+bool Pool::somebody_may_serve(const Lock&) const noexcept {
+  return std::any_of(slots_.begin(), slots_.end(), [](const auto& slot) {
+    return slot->state_ == WorkerSlot::State::Starting || slot->state_ == WorkerSlot::State::Ready;
+  });
+}
+
+RunOutcome Pool::run_once(WorkerSlot& slot, bool entered, std::string& enter_error) {
+  if (entered) return host_.run(slot);
+  RunOutcome outcome;
+  outcome.failure.reason = Reason::WorkerLost;
+  outcome.failure.message = enter_error;
+  return outcome;
+}
+
+void Pool::run_slot(WorkerSlot& slot) {
+  activity::thread_started();
+  std::string enter_error;
+  bool entered = host_.enter(slot, enter_error);
+  Lock lock(mutex_);
+  while (!draining()) {
+    slot.state_ = WorkerSlot::State::Starting;
+    slot.took_task_ = false;
+    slot.keeps_polling_ = false;
+    lock.unlock();
+    counters_.starts.fetch_add(1, std::memory_order_relaxed);
+    const TimePoint began = now();
+    const RunOutcome outcome = run_once(slot, entered, enter_error);
+    slot.script_ended(outcome.failure);  // a second time for most hosts, with nothing left to do
+    const Duration lived = now() - began;
+    lock.lock();
+    if (slot.state_ == WorkerSlot::State::Lost) break;  // given up meanwhile, and yet it came back
+    if (!outcome.clean) counters_.failures.fetch_add(1, std::memory_order_relaxed);
+    if (draining()) break;
+
+    const bool was_ready = slot.state_ == WorkerSlot::State::Ready;
+    const Duration delay = supervision_.run_ended({was_ready, slot.took_task_, outcome.clean, lived});
+    slot.state_ = WorkerSlot::State::Restarting;
+    const bool breaker_open = supervision_.breaker_open();
+    if (!outcome.clean || !was_ready) {
+      last_failure_ = outcome.failure;
+      if (outcome.clean) {
+        last_failure_.message = "the script ended before it asked for its first task";
+      }
+    }
+    if (breaker_open) {
+      refuse_waiting(lock, SendResult::BreakerOpen);
+      life_.notify_all();
+    } else if (!ever_ready_ && !somebody_may_serve(lock)) {
+      refuse_waiting(lock, SendResult::WorkerFailed);
+    }
+    lock.unlock();
+    log_run(slot, outcome, delay, breaker_open);
+    lock.lock();
+    const TimePoint restart = after(now(), delay);
+    while (!draining() && now() < restart) {
+      const Wakeup::Ticket ticket = slot.wakeup_.ticket();
+      lock.unlock();
+      slot.wakeup_.wait(ticket, restart);
+      lock.lock();
+    }
+  }
+  lock.unlock();
+  if (entered) host_.leave(slot);
+  activity::thread_stopped();
+  lock.lock();
+  if (slot.state_ != WorkerSlot::State::Lost) slot.state_ = WorkerSlot::State::Stopped;
+  life_.notify_all();
+}
+
+void Pool::log_run(WorkerSlot& slot, const RunOutcome& outcome, Duration delay, bool breaker_open) {
+  LogRecord record;
+  record.logger = "worker";
+  record.level = outcome.clean ? kLogDebug : kLogWarn;
+  record.message = outcome.clean ? "background worker ended, starting it again" : "background worker failed";
+  if (breaker_open) {
+    record.level = kLogError;
+    record.message = "background worker keeps failing, its breaker is open";
+  }
+  record.fields = {{"worker", options_.name},
+                   {"thread", slot.label()},
+                   {"script", options_.file},
+                   {"reason", std::string(reason_name(outcome.failure.reason))},
+                   {"exit_status", std::to_string(outcome.failure.exit_status)},
+                   {"restart_in_ms", std::to_string(delay.count() / 1'000'000)}};
+  if (!outcome.failure.message.empty()) record.fields.emplace_back("error", outcome.failure.message);
+  if (!outcome.failure.file.empty()) {
+    record.fields.emplace_back("file", outcome.failure.file);
+    record.fields.emplace_back("line", std::to_string(outcome.failure.line));
+  }
+  LogQueue::global().push(std::move(record));
+}
+
+void Pool::refuse_waiting(const Lock&, SendResult why) {
+  while (Task* waiting = dispatch_.mailbox().first_waiting()) {
+    const Ref<Task> task = dispatch_.mailbox().erase(*waiting);
+    task->admission_ = Task::Admission::Refused;
+    task->refusal_ = static_cast<uint8_t>(why);
+    task->sender_wakeup_.notify();
+  }
+}
+
+void Pool::begin_drain() {
+  Lock lock(mutex_);
+  if (draining()) return;
+  draining_.store(true, std::memory_order_release);
+  drain_began_ = now();
+  refuse_waiting(lock, SendResult::ShuttingDown);
+  std::vector<Ref<Task>> unclaimed = dispatch_.take_all(lock, slots_);
+  for (const auto& slot : slots_) {
+    slot->wakeup_.set_level(true);
+    slot->wakeup_.notify();
+    for (Task* task = slot->running_; task != nullptr; task = task->next_) task->wake_worker();
+  }
+  life_.notify_all();
+  lock.unlock();
+  for (const Ref<Task>& task : unclaimed) {
+    Failure failure;
+    failure.reason = Reason::Shutdown;
+    failure.message = "background worker \"" + options_.name + "\" is shutting down";
+    task->fail(std::move(failure));
+  }
+}
+
+size_t Pool::finish_drain() {
+  Lock lock(mutex_);
+  const auto all_ended = [&] {
+    return std::all_of(slots_.begin(), slots_.end(), [](const auto& slot) {
+      return slot->state_ == WorkerSlot::State::Stopped || slot->state_ == WorkerSlot::State::Lost;
+    });
+  };
+  life_.wait_until(lock, after(drain_began_, options_.stop_grace), all_ended);
+
+  const TimePoint give_up = after(now(), kForceTime);
+  while (!all_ended() && now() < give_up) {
+    for (const auto& slot : slots_) {
+      if (slot->state_ == WorkerSlot::State::Stopped || slot->state_ == WorkerSlot::State::Lost) continue;
+      // The host may take locks of its own; the slot outlives the call.
+      lock.unlock();
+      host_.interrupt(*slot);
+      lock.lock();
+    }
+    life_.wait_until(lock, after(now(), std::chrono::milliseconds(20)), all_ended);
+  }
+
+  size_t lost = 0;
+  std::vector<Ref<Task>> orphans;
+  for (const auto& slot : slots_) {
+    if (slot->state_ == WorkerSlot::State::Stopped) continue;
+    if (slot->state_ != WorkerSlot::State::Lost) {
+      slot->state_ = WorkerSlot::State::Lost;
+      slot->thread_.abandon();
+    }
+    ++lost;
+    for (Task* task = slot->running_; task != nullptr; task = task->next_) orphans.emplace_back(task);
+  }
+  lock.unlock();
+  for (const Ref<Task>& task : orphans) {
+    Failure failure;
+    failure.reason = Reason::WorkerLost;
+    failure.message = "background worker \"" + options_.name + "\" could not be stopped";
+    task->fail(std::move(failure));
+  }
+  for (const auto& slot : slots_) slot->thread_.join();
+  return lost;
+}
+
+// --- tasks -----------------------------------------------------------------------------------------
+
+void Pool::count_accepted(Task& task) {
+  std::lock_guard lock(task.mutex_);
+  task.counted_ = true;
+  counters_.accepted.fetch_add(1, std::memory_order_relaxed);
+  if (options_.observer) options_.observer(task, "accept");
+}
+
+void Pool::count_end(Task& task, TaskState state) {
+  Counters::Number* number = &counters_.completed;
+  std::string_view event = "complete";
+  if (state == TaskState::Cancelled) number = &counters_.cancelled, event = "cancel";
+  if (state == TaskState::TimedOut) number = &counters_.timed_out, event = "timeout";
+  if (state == TaskState::Failed) number = &counters_.failed[static_cast<size_t>(task.failure_.reason)], event = "fail";
+  number->fetch_add(1, std::memory_order_relaxed);
+  if (options_.observer) options_.observer(task, event);
+}
+
+void Pool::withdraw(Task& task) {
+  Lock lock(mutex_);
+  dispatch_.withdraw(lock, task);
+}
+
+void Pool::list_running(const Lock&, WorkerSlot& slot, Task& task) {
+  task.retain();
+  task.running_listed_ = true;
+  task.previous_ = nullptr;
+  task.next_ = slot.running_;
+  if (slot.running_ != nullptr) slot.running_->previous_ = &task;
+  slot.running_ = &task;
+}
+
+bool Pool::unlist_running(const Lock&, WorkerSlot& slot, Task& task) {
+  if (!task.running_listed_) return false;
+  (task.previous_ != nullptr ? task.previous_->next_ : slot.running_) = task.next_;
+  if (task.next_ != nullptr) task.next_->previous_ = task.previous_;
+  task.next_ = task.previous_ = nullptr;
+  task.running_listed_ = false;
+  return true;
+}
+
+void Pool::arm_reoffer(const Lock& lock) {
+  if (reoffer_armed_ || !dispatch_.wants_reoffer(lock)) return;
+  const auto later = [self = shared_from_this()] {
+    Lock held(self->mutex_);
+    self->reoffer_armed_ = false;
+    self->dispatch_.reoffer(held, self->slots_, now());
+    self->arm_reoffer(held);
+  };
+  reoffer_armed_ = Timers::global().schedule(after(now(), Dispatch::kClaimTime), later) != 0;
+}
+
+Pool::Sent Pool::send(Payload payload, TimePoint deadline, Interrupt* interrupt) {
+  Sent sent;
+  sent.task = Ref<Task>::adopt(new Task(shared_from_this(), std::move(payload), options_.updates));
+  Task& task = *sent.task;
+  const auto refuse = [&](SendResult why) {
+    counters_.refused.fetch_add(1, std::memory_order_relaxed);
+    sent.result = why;
+    sent.task = nullptr;
+  };
+
+  Lock lock(mutex_);
+  if (draining()) {
+    refuse(SendResult::ShuttingDown);
+    return sent;
+  }
+  if (supervision_.breaker_open() && !somebody_may_serve(lock)) {
+    sent.failure = last_failure_;
+    sent.failures = supervision_.consecutive_failures();
+    refuse(SendResult::BreakerOpen);
+    return sent;
+  }
+  if (slots_.empty() || (!dispatch_.has_idle() && slots_.size() < options_.max_threads)) {
+    const bool spawned = spawn(lock, sent.detail);
+    if (!spawned && slots_.front()->state_ == WorkerSlot::State::Stopped) {
+      slots_.clear();
+      refuse(SendResult::NoThread);
+      return sent;
+    }
+  }
+  const auto full = [&] { return !dispatch_.has_idle() && !dispatch_.mailbox().has_free_place(); };
+  if (options_.overflow_reject && somebody_may_serve(lock) && ever_ready_ && full()) {
+    refuse(SendResult::Overflow);
+    return sent;
+  }
+
+  dispatch_.submit(lock, task);
+  arm_reoffer(lock);
+  while (task.admission_ == Task::Admission::Waiting) {
+    SendResult why = SendResult::Accepted;
+    if (interrupted(interrupt)) {
+      why = SendResult::Interrupted;
+    } else if (deadline != kNever && now() >= deadline) {
+      why = SendResult::TimedOut;
+    }
+    if (why != SendResult::Accepted) {
+      dispatch_.withdraw(lock, task);
+      refuse(why);
+      return sent;
+    }
+    const Wakeup::Ticket ticket = task.sender_wakeup_.ticket();
+    lock.unlock();
+    task.sender_wakeup_.wait(ticket, deadline, interrupt);
+    lock.lock();
+  }
+  if (task.admission_ == Task::Admission::Refused) {
+    sent.failure = last_failure_;
+    sent.failures = supervision_.consecutive_failures();
+    refuse(static_cast<SendResult>(task.refusal_));
+    return sent;
+  }
+  lock.unlock();
+
+  if (options_.task_timeout > Duration::zero()) {
+    const Timers::Id timer = Timers::global().schedule(after(now(), options_.task_timeout), [held = sent.task] { held->time_out(); });
+    std::unique_lock task_lock(task.mutex_);
+    if (task.ended()) {
+      task_lock.unlock();
+      Timers::global().cancel(timer);
+    } else {
+      task.deadline_timer_ = timer;
+    }
+  }
+  return sent;
+}
+
+Pool::Stats Pool::stats() {
+  Lock lock(mutex_);
+  Stats stats;
+  for (const auto& slot : slots_) {
+    switch (slot->state_) {
+      case WorkerSlot::State::Stopped: continue;
+      case WorkerSlot::State::Starting: ++stats.starting; break;
+      case WorkerSlot::State::Ready: ++stats.ready; break;
+      case WorkerSlot::State::Restarting: ++stats.restarting; break;
+      case WorkerSlot::State::Lost: ++stats.lost; break;
+    }
+    ++stats.threads;
+    stats.waiting += slot->idle_;
+    for (Task* task = slot->running_; task != nullptr; task = task->next_) ++stats.running;
+    stats.queued += static_cast<bool>(slot->offered_);
+  }
+  stats.queued += dispatch_.mailbox().accepted();
+  stats.blocked_senders = dispatch_.mailbox().size() - dispatch_.mailbox().accepted();
+  stats.consecutive_failures = supervision_.consecutive_failures();
+  stats.breaker_open = supervision_.breaker_open();
+  return stats;
+}
+
+}  // namespace igor

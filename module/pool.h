@@ -1,0 +1,153 @@
+// A pool: the workers of one name, the tasks on their way to them, and the rules by which they live.
+//
+// Threads start when start() is called (`num` of them) or with the first send (one, growing to
+// `max_threads` while senders find none waiting). Each runs its slot's loop: run the script, see how it
+// ended (Supervision), wait, run it again. Draining is one-way: begin_drain() refuses every task that is
+// not running and tells the scripts to stop; finish_drain() gives them `stop_grace`, then interrupts
+// them, then leaves behind those that still do not end.
+//
+// Ownership: shared. Tasks hold their pool; a worker's thread holds it, so a thread that had to be left
+// behind never touches freed memory. The WorkerHost must outlive everything.
+//
+// Locks: mutex_, one per pool: dispatch, slots' states, lifecycle. Under it task locks and leaves (wake-up,
+// timers) may be taken, and nothing that can block. No script runs and no host is called under it.
+//
+// Who wakes whom: send() wakes one waiting slot; a slot that takes or asks wakes the sender that gets the
+// free place; a script's end wakes senders whom nobody can serve; begin_drain() wakes all.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "module/clock.h"
+#include "module/counters.h"
+#include "module/dispatch.h"
+#include "module/failure.h"
+#include "module/supervision.h"
+#include "module/task.h"
+#include "module/worker_host.h"
+#include "module/worker_slot.h"
+
+namespace igor {
+
+struct PoolOptions {
+  std::string name;
+  std::string file;  // the entrypoint, absolute
+  std::vector<std::pair<std::string, std::string>> env;
+  uint32_t num = 0;          // threads started by start()
+  uint32_t max_threads = 0;  // 0: max(num, 1)
+  uint32_t queue = 0;        // places for accepted tasks that no worker was offered yet
+  bool overflow_reject = false;
+  uint32_t updates = 16;                // places in a task's update FIFO
+  uint64_t max_payload = 64u << 20;     // bytes of one encoded payload
+  Duration task_timeout{};              // from acceptance; 0: none
+  Duration stop_grace = std::chrono::seconds(5);
+  SupervisionOptions supervision;
+
+  // For tests and tools: called with each of a task's transitions, from whichever thread makes it, with
+  // or without locks held; must not call back.
+  std::function<void(const Task&, std::string_view event)> observer;
+};
+
+class Pool : public std::enable_shared_from_this<Pool> {
+ public:
+  static std::shared_ptr<Pool> create(PoolOptions options, WorkerHost& host);
+  ~Pool();
+
+  const PoolOptions& options() const noexcept { return options_; }
+  Counters& counters() noexcept { return counters_; }
+  bool draining() const noexcept { return draining_.load(std::memory_order_acquire); }
+
+  // --- life --------------------------------------------------------------------------------------
+
+  // Starts `num` threads. False with a sentence when the system refuses a thread.
+  bool start(std::string& error);
+  // Until `num` scripts are ready. False with a sentence (and the failure of the last run) when the
+  // breaker opened, the pool drains, or the deadline came first.
+  bool wait_ready(TimePoint deadline, std::string& error, Failure& failure);
+  // Starts the first thread of a lazy pool if none runs.
+  bool ensure_started(std::string& error);
+
+  void begin_drain();
+  // After begin_drain(). Blocks for at most stop_grace and kForceTime; returns how many threads were left
+  // behind. Not on a thread of the pool.
+  size_t finish_drain();
+  static constexpr Duration kForceTime = std::chrono::seconds(1);
+
+  // --- tasks -------------------------------------------------------------------------------------
+
+  enum class SendResult : uint8_t {
+    Accepted,
+    TimedOut,
+    Overflow,       // full, and the pool refuses instead of blocking
+    WorkerFailed,   // a script ended before it was ever ready, and no sibling lives
+    BreakerOpen,    // too many consecutive failures; tried again later
+    ShuttingDown,
+    Interrupted,
+    NoThread,       // the system refuses to start one
+  };
+  struct Sent {
+    SendResult result = SendResult::Accepted;
+    Ref<Task> task;      // when accepted
+    Failure failure;     // of the last run: WorkerFailed, BreakerOpen
+    int failures = 0;    // consecutive ones: BreakerOpen
+    std::string detail;  // NoThread
+  };
+  // Blocks until the task is accepted, or refused for one of the reasons above.
+  Sent send(Payload payload, TimePoint deadline, Interrupt* interrupt);
+
+  // --- state, for display ---------------------------------------------------------------------------
+
+  struct Stats {
+    uint32_t threads = 0, starting = 0, ready = 0, waiting = 0, restarting = 0, lost = 0;
+    size_t queued = 0, blocked_senders = 0, running = 0;
+    int consecutive_failures = 0;
+    bool breaker_open = false;
+  };
+  Stats stats();
+
+  // Used by Task and Dispatch.
+  void withdraw(Task& task);
+  void count_accepted(Task& task);
+  void count_end(Task& task, TaskState state);
+
+ private:
+  friend class WorkerSlot;
+  using Lock = Dispatch::Lock;
+
+  Pool(PoolOptions options, WorkerHost& host);
+
+  bool spawn(const Lock&, std::string& error);
+  void run_slot(WorkerSlot& slot);
+  RunOutcome run_once(WorkerSlot& slot, bool entered, std::string& enter_error);
+  void log_run(WorkerSlot& slot, const RunOutcome& outcome, Duration delay, bool breaker_open);
+  void became_ready(const Lock&, WorkerSlot& slot);
+  void refuse_waiting(const Lock&, SendResult why);
+  void arm_reoffer(const Lock&);
+  bool somebody_may_serve(const Lock&) const noexcept;
+  void list_running(const Lock&, WorkerSlot& slot, Task& task);
+  bool unlist_running(const Lock&, WorkerSlot& slot, Task& task);
+
+  const PoolOptions options_;
+  WorkerHost& host_;
+  Counters counters_;
+  std::atomic<bool> draining_{false};
+
+  mutable std::mutex mutex_;
+  std::condition_variable life_;  // a slot became ready or stopped, or the breaker opened
+  Dispatch dispatch_;
+  Supervision supervision_;
+  std::vector<std::unique_ptr<WorkerSlot>> slots_;
+  bool ever_ready_ = false;
+  Failure last_failure_;
+  bool reoffer_armed_ = false;
+  TimePoint drain_began_{};
+};
+
+}  // namespace igor

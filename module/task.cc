@@ -1,0 +1,158 @@
+#include "module/task.h"
+
+#include "module/pool.h"
+#include "module/timers.h"
+#include "module/worker_slot.h"
+
+namespace igor {
+namespace {
+std::atomic<uint64_t> last_id{0};
+}
+
+Task::Task(std::shared_ptr<Pool> pool, Payload payload, uint32_t max_updates)
+    : pool_(std::move(pool)),
+      id_(last_id.fetch_add(1, std::memory_order_relaxed) + 1),
+      created_(now()),
+      payload_size_(payload.size()),
+      updates_(max_updates),
+      payload_(std::move(payload)) {}
+
+Task::~Task() = default;
+
+bool Task::end(std::unique_lock<std::mutex>& lock, TaskState state) {
+  if (ended()) {
+    lock.unlock();
+    return false;
+  }
+  state_.store(state, std::memory_order_release);
+  slot_ = nullptr;
+  sender_wakeup_.set_level(true);
+  worker_wakeup_.set_level(true);
+  const bool counted = counted_;
+  const uint64_t timer = deadline_timer_;
+  deadline_timer_ = 0;
+  lock.unlock();
+  sender_wakeup_.notify();
+  worker_wakeup_.notify();
+  if (timer != 0) Timers::global().cancel(timer);
+  if (counted) pool_->count_end(*this, state);
+  return true;
+}
+
+Task::ReadResult Task::read(Payload& update, TimePoint deadline, Interrupt* interrupt) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (!updates_.empty()) {
+      const bool was_full = updates_.full();
+      update = updates_.pop();
+      if (updates_.empty() && !ended()) sender_wakeup_.set_level(false);
+      lock.unlock();
+      if (was_full) worker_wakeup_.notify();
+      return ReadResult::Update;
+    }
+    if (ended()) return state() == TaskState::Completed ? ReadResult::Completed : ReadResult::Failed;
+    if (interrupted(interrupt)) return ReadResult::Interrupted;
+    if (deadline != kNever && now() >= deadline) return ReadResult::TimedOut;
+    const Wakeup::Ticket ticket = sender_wakeup_.ticket();
+    lock.unlock();
+    sender_wakeup_.wait(ticket, deadline, interrupt);
+    lock.lock();
+  }
+}
+
+bool Task::readable() {
+  std::lock_guard lock(mutex_);
+  return !updates_.empty() || ended();
+}
+
+bool Task::drained() {
+  std::lock_guard lock(mutex_);
+  return updates_.empty() && ended();
+}
+
+int Task::sender_fd() {
+  std::lock_guard lock(mutex_);
+  return sender_wakeup_.fd(!updates_.empty() || ended());
+}
+
+void Task::sender_before_poll() {
+  std::unique_lock lock(mutex_);
+  if (!updates_.empty() || ended()) return;
+  const Wakeup::Ticket ticket = sender_wakeup_.ticket();
+  lock.unlock();
+  sender_wakeup_.spin_before_poll(ticket);
+}
+
+int Task::worker_fd() {
+  std::lock_guard lock(mutex_);
+  return worker_wakeup_.fd(ended());
+}
+
+void Task::cancel() {
+  std::unique_lock lock(mutex_);
+  if (!ended()) {
+    failure_.reason = Reason::Abandoned;
+    failure_.message = "cancelled by its sender";
+  }
+  // What the sender will never read is freed now, not when the worker lets go.
+  UpdateFifo unread(updates_.capacity());
+  std::swap(unread, updates_);
+  const bool was_pending = state() == TaskState::Pending;
+  const bool first = end(lock, TaskState::Cancelled);
+  if (first && was_pending) pool_->withdraw(*this);
+}
+
+Task::UpdateResult Task::update(Payload update, Interrupt* interrupt) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (ended()) return UpdateResult::Closed;
+    if (!updates_.full()) break;
+    if (slot_ != nullptr && slot_->draining()) return UpdateResult::Draining;
+    if (interrupted(interrupt)) return UpdateResult::Interrupted;
+    const Wakeup::Ticket ticket = worker_wakeup_.ticket();
+    lock.unlock();
+    worker_wakeup_.wait(ticket, kNever, interrupt);
+    lock.lock();
+  }
+  updates_.push(std::move(update));
+  sender_wakeup_.set_level(true);
+  lock.unlock();
+  sender_wakeup_.notify();
+  pool_->counters().updates.fetch_add(1, std::memory_order_relaxed);
+  return UpdateResult::Sent;
+}
+
+bool Task::complete(Payload result) {
+  std::unique_lock lock(mutex_);
+  if (!ended()) result_ = std::move(result);
+  return end(lock, TaskState::Completed);
+}
+
+bool Task::fail(Failure failure) {
+  std::unique_lock lock(mutex_);
+  if (!ended()) failure_ = std::move(failure);
+  return end(lock, TaskState::Failed);
+}
+
+bool Task::time_out() {
+  std::unique_lock lock(mutex_);
+  if (!ended()) {
+    failure_.reason = Reason::Deadline;
+    failure_.message = "the task's time ran out";
+  }
+  deadline_timer_ = 0;  // it is what called
+  const bool was_pending = state() == TaskState::Pending;
+  const bool first = end(lock, TaskState::TimedOut);
+  if (first && was_pending) pool_->withdraw(*this);
+  return first;
+}
+
+bool Task::start(WorkerSlot& slot) {
+  std::lock_guard lock(mutex_);
+  if (state() != TaskState::Pending) return false;
+  state_.store(TaskState::Running, std::memory_order_release);
+  slot_ = &slot;
+  return true;
+}
+
+}  // namespace igor

@@ -1,0 +1,134 @@
+// A task: one payload on its way to a worker, the updates that come back, and the one end.
+//
+//            accepted                claimed by a worker
+//   (made) ----------->  Pending  --------------------->  Running
+//                           |                                |---- complete() -->  Completed
+//                           |                                |---- fail() ------>  Failed(reason)
+//                           |---- cancel() ----> Cancelled <-|
+//                           |---- time_out() --> TimedOut  <-|
+//                           |---- fail(Shutdown) --> Failed
+//
+// Every arrow into an end state is taken under the task's lock by whoever comes first, once; it counts
+// the end in the pool's counters. A task whose sender gave up before it was accepted never existed for
+// the counters.
+//
+// Two sides hold it, the sender's thread and the worker's, and in between the pool (mailbox or slot).
+// Each side has its own Wakeup: the sender's is ready while there is an update to read or the task has
+// ended, the worker's while the other side has ended the task (cancelled, timed out, shut down).
+//
+// Locks: mutex_ guards state, FIFO, failure and the level of both wake-ups. It is a leaf but for being
+// taken under the pool's lock: pool -> task, never the reverse. The links at the end belong to the pool
+// and are guarded by its lock. payload() is the worker's alone once it runs.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "module/clock.h"
+#include "module/failure.h"
+#include "module/payload.h"
+#include "module/ref.h"
+#include "module/update_fifo.h"
+#include "module/wakeup.h"
+
+namespace igor {
+
+class Pool;
+class WorkerSlot;
+
+enum class TaskState : uint8_t { Pending, Running, Completed, Failed, Cancelled, TimedOut };
+
+class Task final : public RefCounted<Task> {
+ public:
+  // `max_updates` 0 stands for the usual 16.
+  Task(std::shared_ptr<Pool> pool, Payload payload, uint32_t max_updates);
+  ~Task();
+
+  uint64_t id() const noexcept { return id_; }  // unique in the process, from 1
+  TaskState state() const noexcept { return state_.load(std::memory_order_acquire); }
+  bool ended() const noexcept { return state() > TaskState::Running; }
+  Pool& pool() const noexcept { return *pool_; }
+  TimePoint created() const noexcept { return created_; }
+  size_t payload_size() const noexcept { return payload_size_; }
+
+  // --- the sender's side -------------------------------------------------------------------------
+
+  enum class ReadResult : uint8_t { Update, Completed, Failed, TimedOut, Interrupted };
+
+  // The next update, or how the task ended once all were read (again and again). Blocks until then,
+  // the deadline (kNever: none; now or earlier: a poll), or the interrupt.
+  ReadResult read(Payload& update, TimePoint deadline, Interrupt* interrupt);
+  bool readable();  // an update or the end is there
+  bool drained();   // ended, and every update was read
+  // Readable iff readable(); made by the first call. -1 with errno.
+  int sender_fd();
+  // Spins briefly for something to read: for a sender that is about to sleep on the descriptor.
+  void sender_before_poll();
+  // The sender is through: cancels a task that has not ended, drops what was not read.
+  void cancel();
+  // After ReadResult::Failed.
+  const Failure& failure() const noexcept { return failure_; }
+  // After ReadResult::Completed: what complete() was given; empty when nothing.
+  Payload& result() noexcept { return result_; }
+
+  // --- the worker's side --------------------------------------------------------------------------
+
+  enum class UpdateResult : uint8_t { Sent, Closed, Draining, Interrupted };
+
+  Payload& payload() noexcept { return payload_; }
+  // Blocks while the FIFO is full; ends that wait with Closed (the task has ended), Draining (the pool
+  // is to stop) or Interrupted.
+  UpdateResult update(Payload update, Interrupt* interrupt);
+  bool complete(Payload result);  // false: it had ended already
+  bool fail(Failure failure);
+  // For the worker's stream: readable iff the task ended by another's doing.
+  int worker_fd();
+
+  // --- the pool's -----------------------------------------------------------------------------------
+
+  // Pending -> Running, on the worker's thread. False when the task has ended (cancelled) meanwhile.
+  bool start(WorkerSlot& slot);
+  bool time_out();
+  // Makes a blocked update() look at its conditions again.
+  void wake_worker() noexcept { worker_wakeup_.notify(); }
+
+ private:
+  friend class Dispatch;
+  friend class Mailbox;
+  friend class Pool;
+  friend class WorkerSlot;
+
+  // Takes the transition if the task has not ended yet; with the lock held on entry, not on return.
+  bool end(std::unique_lock<std::mutex>& lock, TaskState state);
+
+  const std::shared_ptr<Pool> pool_;
+  const uint64_t id_;
+  const TimePoint created_;
+  const size_t payload_size_;
+
+  std::mutex mutex_;
+  std::atomic<TaskState> state_{TaskState::Pending};  // written under mutex_
+  bool counted_ = false;                              // accepted: its end goes into the counters
+  WorkerSlot* slot_ = nullptr;                        // while Running; slots live as long as the pool
+  UpdateFifo updates_;
+  Payload payload_;
+  Payload result_;
+  Failure failure_;
+  Wakeup sender_wakeup_;
+  Wakeup worker_wakeup_;
+
+  // Guarded by the pool's lock.
+  enum class Admission : uint8_t { Waiting, Accepted, Refused };
+  Admission admission_ = Admission::Waiting;
+  uint8_t refusal_ = 0;                 // a Pool::SendResult
+  bool in_mailbox_ = false;
+  Task* next_ = nullptr;                // mailbox or running list
+  Task* previous_ = nullptr;
+  WorkerSlot* offered_to_ = nullptr;
+  bool running_listed_ = false;
+  uint64_t deadline_timer_ = 0;
+};
+
+}  // namespace igor

@@ -1,0 +1,38 @@
+// What a pool needs of whoever runs its workers' scripts. The engine implements it with PHP threads,
+// unit tests with plain functions: so the pool, its supervision and its tasks know no engine.
+//
+// All calls but interrupt() come on the slot's own thread, in the order enter, run*, leave.
+#pragma once
+
+#include <string>
+
+#include "module/failure.h"
+
+namespace igor {
+
+class WorkerSlot;
+
+struct RunOutcome {
+  bool clean = false;  // returned, or exit(0)
+  Failure failure;     // how it ended; for a clean one: Exited with status 0
+};
+
+class WorkerHost {
+ public:
+  virtual ~WorkerHost() = default;
+
+  // Makes the thread fit for running scripts. False with a sentence in `error`: the slot counts it as
+  // a failed run.
+  virtual bool enter(WorkerSlot& slot, std::string& error) = 0;
+  virtual void leave(WorkerSlot& slot) = 0;
+
+  // Runs the entrypoint once, to its end. The implementation calls slot.script_ended(failure) as soon
+  // as the script is over, before any clean-up that may take time, so that senders learn of it at once.
+  virtual RunOutcome run(WorkerSlot& slot) = 0;
+
+  // Any thread: asks what runs on the slot's thread to end soon (at its next instruction or, blocked in
+  // a system call, as far as EINTR reaches). Called more than once while it does not end.
+  virtual void interrupt(WorkerSlot& slot) = 0;
+};
+
+}  // namespace igor

@@ -1,0 +1,88 @@
+// A worker slot: one place in a pool for a thread that runs the worker's script again and again.
+//
+//   Stopped -> Starting -> Ready -> Restarting -> Starting ...        (until the pool drains)
+//                 \_________/  \______ -> Stopped                     (drained)
+//                                \-----> Lost                         (could not be ended)
+//
+// Ready means that the script has asked for its first signal in this run. A slot *waits* when it has asked
+// and there was nothing: only a waiting slot is offered new tasks, one at a time. Asking again, through any
+// of the ways below, is what makes it wait again; how many tasks it holds does not matter.
+//
+// Threads: the calls under "the script's thread" belong to the slot's thread alone. label(), index(),
+// options(), draining() may be used from any. What the pool and its Dispatch keep here is guarded by the
+// pool's lock.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "module/clock.h"
+#include "module/failure.h"
+#include "module/os_thread.h"
+#include "module/ref.h"
+#include "module/task.h"
+#include "module/wakeup.h"
+
+namespace igor {
+
+struct PoolOptions;
+
+class WorkerSlot {
+ public:
+  enum class State : uint8_t { Stopped, Starting, Ready, Restarting, Lost };
+  enum class Signal : uint8_t { None, Task, Stop, Interrupted };
+
+  WorkerSlot(Pool& pool, uint32_t index) : pool_(pool), index_(index) {}
+
+  Pool& pool() const noexcept { return pool_; }
+  const PoolOptions& options() const noexcept;
+  uint32_t index() const noexcept { return index_; }
+  std::string label() const;  // "name #index"
+  bool draining() const noexcept;
+
+  // For the host, which finds its own thread object by it. Not touched here.
+  std::atomic<void*> host_data{nullptr};
+
+  // --- the script's thread -----------------------------------------------------------------------
+
+  // Asks for the next signal without blocking. Stop comes first; Task means that claim() has one.
+  Signal poll_signal();
+  // The same, and waits for one. None at the deadline.
+  Signal wait_signal(TimePoint deadline, Interrupt* interrupt);
+  // Takes the task that was offered, or the oldest in the mailbox; null (and the slot waits) when there
+  // is none. Cancelled tasks are skipped. The task is Running from then on.
+  Ref<Task> claim();
+  // The descriptor that is readable while a stop is pending or a task is offered. Asking for it asks
+  // for the signal. With `keeps_polling` the caller's event loop goes on polling the descriptor without
+  // asking again: the slot then waits again by itself after each claim. -1 with errno.
+  int signal_fd(bool keeps_polling);
+  // The script let go of its side of a task, ended or not.
+  void release(Task& task);
+  // The script is over: every task that it still holds fails, what it was offered goes to others.
+  // Called by the host as soon as it knows, on the slot's thread.
+  void script_ended(const Failure& failure);
+
+ private:
+  friend class Dispatch;
+  friend class Pool;
+
+  Pool& pool_;
+  const uint32_t index_;
+  Wakeup wakeup_;
+
+  // Guarded by the pool's lock.
+  State state_ = State::Stopped;
+  bool took_task_ = false;      // in this run
+  bool keeps_polling_ = false;  // in this run
+  bool idle_ = false;           // waits, and is in the idle list
+  bool parked_ = false;         // waits inside wait_signal: sure to claim what it is offered
+  WorkerSlot* idle_next_ = nullptr;
+  WorkerSlot* idle_previous_ = nullptr;
+  Ref<Task> offered_;
+  TimePoint offered_at_{};
+  Task* running_ = nullptr;  // list of the tasks it holds, through Task::next_; owns a reference each
+  OsThread thread_;
+};
+
+}  // namespace igor
