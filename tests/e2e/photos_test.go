@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -244,13 +246,23 @@ func chromium(t *testing.T) context.Context {
 		chromedp.ExecPath(binary), chromedp.WindowSize(1100, 900), chromedp.UserDataDir(t.TempDir()),
 		// Containers have neither user namespaces for its sandbox nor a large /dev/shm.
 		chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true))
-	allocator, endAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	limited, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	t.Cleanup(cancel)
+	allocator, endAllocator := chromedp.NewExecAllocator(limited, options...)
 	t.Cleanup(endAllocator)
 	browser, endBrowser := chromedp.NewContext(allocator)
 	t.Cleanup(endBrowser)
-	limited, cancel := context.WithTimeout(browser, 2*time.Minute)
-	t.Cleanup(cancel)
-	return limited
+	return browser
+}
+
+// page asks the page for the value of an expression.
+func page[T any](t *testing.T, browser context.Context, expression string) T {
+	t.Helper()
+	value, err := chromedp.Run(browser, chromedp.Evaluate[T](expression))
+	if err != nil {
+		t.Fatalf("%s: %v", expression, err)
+	}
+	return value
 }
 
 func TestPhotosInABrowser(t *testing.T) {
@@ -269,51 +281,54 @@ func TestPhotosInABrowser(t *testing.T) {
 	browser := chromium(t)
 	var mutex sync.Mutex
 	var complaints []string
-	chromedp.ListenTarget(browser, func(event any) {
+	err := chromedp.Listen(browser, func(event any) {
 		mutex.Lock()
 		defer mutex.Unlock()
 		switch e := event.(type) {
 		case *runtime.EventExceptionThrown:
-			complaints = append(complaints, e.ExceptionDetails.Error())
-		case *runtime.EventConsoleAPICalled:
-			if e.Type == runtime.APITypeError {
-				complaints = append(complaints, string(e.Args[0].Value))
+			complaints = append(complaints, e.ExceptionDetails.Text)
+		case *log.EventEntryAdded:
+			// The page asks for what is refused, and Chromium notes that: no complaint of the page's.
+			if e.Entry.Level == log.EntryLevelError && e.Entry.Source != log.EntrySourceNetwork {
+				complaints = append(complaints, e.Entry.Text)
 			}
 		}
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 
+	// await waits until an expression is true.
+	await := func(expression string) error {
+		_, err := chromedp.Run(browser, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(30*time.Second)))
+		return err
+	}
 	// shows uploads a file and waits until the newest card is in a state; it returns the card's text.
 	shows := func(path, state string) string {
 		t.Helper()
-		var cards, text string
-		if err := chromedp.Run(browser, chromedp.Evaluate(`String(document.querySelectorAll(".card").length + 1)`, &cards)); err != nil {
-			t.Fatal(err)
+		cards := page[int](t, browser, `document.querySelectorAll(".card").length`)
+		err := chromedp.Do(browser, chromedp.SetUploadFiles("#picture", []string{path}))
+		if err == nil {
+			err = await(fmt.Sprintf(`document.querySelectorAll(".card").length == %d && document.querySelector(".card").dataset.state == %q`, cards+1, state))
 		}
-		err := chromedp.Run(browser,
-			chromedp.SetUploadFiles("#picture", []string{path}),
-			chromedp.Poll(`document.querySelectorAll(".card").length == `+cards+` && document.querySelector(".card").dataset.state == "`+state+`"`,
-				nil, chromedp.WithPollingTimeout(30*time.Second)),
-			chromedp.Evaluate(`document.querySelector(".card").innerText`, &text))
 		if err != nil {
-			var page string
-			_ = chromedp.Run(browser, chromedp.Evaluate(`document.body.innerText`, &page))
-			t.Fatalf("%s did not become %q: %v; the page:\n%s\nthe log:\n%s", filepath.Base(path), state, err, page, s.Log.Tail(40))
+			t.Fatalf("%s did not become %q: %v; the page:\n%s\nthe log:\n%s", filepath.Base(path), state, err,
+				page[string](t, browser, `document.body.innerText`), s.Log.Tail(40))
 		}
-		return text
+		return page[string](t, browser, `document.querySelector(".card").innerText`)
 	}
 
-	if err := chromedp.Run(browser, chromedp.Navigate(s.URL)); err != nil {
+	if err := chromedp.Do(browser, chromedp.Navigate(s.URL)); err != nil {
 		t.Fatal(err)
 	}
 	if text := shows(file("holiday.jpg", good), "done"); !strings.Contains(text, "4 sizes made") {
 		t.Errorf("the card says %q", text)
 	}
-	var loaded int
-	err := chromedp.Run(browser, chromedp.Poll(
-		`[...document.querySelectorAll(".card img")].length == 4 && [...document.querySelectorAll(".card img")].every(i => i.complete) && `+
-			`[...document.querySelectorAll(".card img")].filter(i => i.naturalWidth > 0).length`, &loaded, chromedp.WithPollingTimeout(10*time.Second)))
-	if err != nil || loaded != 4 {
-		t.Errorf("%d of 4 pictures can be seen (%v)", loaded, err)
+	if err := await(`[...document.querySelectorAll(".card img")].every(i => i.complete)`); err != nil {
+		t.Error(err)
+	}
+	if seen := page[int](t, browser, `[...document.querySelectorAll(".card img")].filter(i => i.naturalWidth > 0).length`); seen != 4 {
+		t.Errorf("%d of 4 pictures can be seen", seen)
 	}
 	if text := shows(file("broken.jpg", []byte("no picture at all")), "problem"); !strings.Contains(text, "not a picture") {
 		t.Errorf("for a broken file the page says %q", text)
@@ -329,8 +344,8 @@ func TestPhotosInABrowser(t *testing.T) {
 	}
 
 	if folder := os.Getenv("IGOR_TEST_SCREENSHOTS"); folder != "" {
-		var shot []byte
-		if err := chromedp.Run(browser, chromedp.Sleep(400*time.Millisecond), chromedp.FullScreenshot(&shot, 100)); err != nil {
+		shot, err := chromedp.Run(browser, chromedp.FullScreenshot(100))
+		if err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(folder, "photos.png"), shot, 0o644); err != nil {
