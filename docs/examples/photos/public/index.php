@@ -28,7 +28,7 @@ $limit = ini_get('upload_max_filesize');
     <label class="drop" for="picture">
       <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M4 16.5 8.6 12l3.6 3.4 2.6-2.4 5.2 4.6M12 3v0M4.5 4.5h15a1 1 0 0 1 1 1v13a1 1 0 0 1-1 1h-15a1 1 0 0 1-1-1v-13a1 1 0 0 1 1-1Zm11 5.2a1.2 1.2 0 1 1-2.4 0 1.2 1.2 0 0 1 2.4 0Z"/></svg>
       <span><b>Choose a picture</b> or drop it here</span>
-      <small>JPEG, PNG or WebP, up to <?= htmlspecialchars($limit) ?>B</small>
+      <small>JPEG, PNG or WebP, up to <?= htmlspecialchars(preg_replace('/(?=[KMG]$)/', ' ', $limit)) ?>B</small>
     </label>
     <input id="picture" name="picture" type="file" accept="<?= implode(',', PHOTOS_TYPES) ?>" required>
     <noscript><p class="problem">This page shows progress with JavaScript, which is switched off.</p></noscript>
