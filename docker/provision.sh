@@ -21,8 +21,8 @@ IGOR_JOBS="${IGOR_JOBS:-$(nproc)}"
 PHP_SERIES=8.4          # the Debian source package is php$PHP_SERIES, from the suite below
 PHP_SUITE=trixie        # bookworm's archive keyring covers it
 PHP_API_WANTED=20240924 # ZEND_MODULE_API_NO of PHP 8.4
-GO_MINIMUM=1.25
-GO_WANTED=1.25.8
+GO_MINIMUM=1.26         # what caddy-plugin/go.mod asks for (Caddy sets it)
+GO_WANTED=1.26.8
 
 BUILD_PACKAGES=(
   build-essential cmake ninja-build pkg-config autoconf automake bison re2c dpkg-dev ca-certificates git ccache
@@ -162,6 +162,8 @@ apt_sources() { # apt-get against the suite that has PHP, without touching the s
 
 build_php() {
   local variant=$1 slot version work prefix
+  local -a variant_flags
+  mapfile -t variant_flags < <(php_variant_flags "$variant")
   slot=$(php_slot "$variant")
   mkdir -p "$slot"
   exec 9>"$slot/.lock"
@@ -180,10 +182,9 @@ build_php() {
   rm -rf "$prefix"
   if ! (
     cd "$work"/php*/ && ./buildconf --force &&
-    # shellcheck disable=SC2046
     CC='ccache gcc' CXX='ccache g++' CFLAGS="-O2 -g1 -fno-omit-frame-pointer" CXXFLAGS="-O2 -g1 -fno-omit-frame-pointer" \
       ./configure --prefix="$prefix" --with-config-file-path="$prefix/etc" \
-      --with-config-file-scan-dir="$prefix/etc/conf.d" "${PHP_FLAGS[@]}" $(php_variant_flags "$variant") &&
+      --with-config-file-scan-dir="$prefix/etc/conf.d" "${PHP_FLAGS[@]}" "${variant_flags[@]}" &&
     make -j"$IGOR_JOBS" && make install &&
     mkdir -p "$prefix/lib/php/build" && cp run-tests.php build/gen_stub.php "$prefix/lib/php/build/"
   ) >>"$log" 2>&1; then
