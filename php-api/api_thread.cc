@@ -1,0 +1,34 @@
+#include "php-api/api_thread.h"
+
+#include <ext/spl/spl_exceptions.h>
+
+namespace igor::api {
+
+ApiThread& ApiThread::current() noexcept {
+  thread_local ApiThread state;
+  return state;
+}
+
+void ApiThread::end_request() {
+  pool.reset();
+  payload.reset();
+  failure = {};
+  if (zend_resource* const stream = std::exchange(signal_stream, nullptr)) zend_list_delete(stream);
+}
+
+sapi::PhpThread* require_thread(const char* function) {
+  sapi::PhpThread* const thread = sapi::PhpThread::current();
+  if (thread == nullptr) {
+    zend_throw_exception_ex(spl_ce_RuntimeException, 0, "%s() needs a thread of the igor server", function);
+  }
+  return thread;
+}
+
+WorkerSlot* require_worker(const char* function) {
+  const sapi::PhpThread* const thread = sapi::PhpThread::current();
+  if (thread != nullptr && thread->slot != nullptr) return thread->slot;
+  zend_throw_exception_ex(spl_ce_RuntimeException, 0, "%s() can only be called in a background worker", function);
+  return nullptr;
+}
+
+}  // namespace igor::api

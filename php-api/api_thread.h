@@ -1,0 +1,34 @@
+// What the API keeps per PHP thread: the things that a bailout must not lose hold of, and the signaling
+// stream of the running script.
+//
+// A bailout skips C++ destructors, so values that own memory and live across calls into the engine are
+// kept here instead of in locals; end_request() (the extension's request shutdown) drops what is left.
+#pragma once
+
+#include <memory>
+
+#include "module/failure.h"
+#include "module/payload.h"
+#include "module/pool.h"
+#include "sapi/php_thread.h"
+#include "sapi/zend.h"
+
+namespace igor::api {
+
+struct ApiThread {
+  std::shared_ptr<Pool> pool;  // that a task is being sent to
+  Payload payload;             // on its way in or out
+  Failure failure;             // being turned into an exception
+  zend_resource* signal_stream = nullptr;  // holds a reference
+
+  static ApiThread& current() noexcept;
+  void end_request();
+};
+
+// The thread as the host knows it. Null after throwing RuntimeException where the host did not make it.
+sapi::PhpThread* require_thread(const char* function);
+
+// The slot of a background worker. Null after throwing RuntimeException anywhere else.
+WorkerSlot* require_worker(const char* function);
+
+}  // namespace igor::api

@@ -1,0 +1,49 @@
+#include "php-api/extension.h"
+
+#include <ext/spl/spl_exceptions.h>
+#include <zend_enum.h>
+
+#include "php-api/api_thread.h"
+#include "php-api/igor_arginfo.h"
+#include "php-api/task_failed.h"
+
+namespace {
+
+using namespace igor::api;
+
+zend_result start_module(int, int) {
+  reason_class = register_class_Igor_Reason();
+  task_failed_class = register_class_Igor_TaskFailed(spl_ce_RuntimeException);
+  overflow_class = register_class_Igor_Overflow(spl_ce_RuntimeException);
+  return SUCCESS;
+}
+
+zend_result end_request(int, int) {
+  ApiThread::current().end_request();
+  return SUCCESS;
+}
+
+void print_info(zend_module_entry* module) {
+  php_info_print_table_start();
+  php_info_print_table_row(2, "igor", module->version);
+  php_info_print_table_end();
+}
+
+const zend_module_dep dependencies[] = {ZEND_MOD_REQUIRED("json") ZEND_MOD_REQUIRED("spl") ZEND_MOD_END};
+
+}  // namespace
+
+zend_module_entry igor_module_entry = {
+    STANDARD_MODULE_HEADER_EX,
+    nullptr,
+    dependencies,
+    "igor",
+    ext_functions,
+    start_module,
+    nullptr,
+    nullptr,
+    end_request,
+    print_info,
+    IGOR_VERSION,
+    STANDARD_MODULE_PROPERTIES,
+};

@@ -1,0 +1,148 @@
+<?php
+
+/**
+ * What PHP code sees of Igor. Source of igor_arginfo.h (php-api/generate.sh) and of the IDE stubs.
+ *
+ * @generate-class-entries
+ * @undocumentable
+ */
+
+namespace {
+
+    /**
+     * Sends a task to a background worker and returns the stream of its updates.
+     *
+     * The worker is found by name in this php_server, else among the global ones, and started when it is
+     * lazy. Returns once the task is accepted: a waiting worker has it, or the pool's queue has a place.
+     *
+     * @param array $payload null, bool, int, float, string, arrays of these, and enum cases
+     * @param float $timeout seconds that starting the worker and acceptance may take
+     * @return resource readable when an update or the end is there; fclose() cancels the task
+     * @throws RuntimeException no such worker, timeout, the worker keeps failing, shutting down
+     * @throws Igor\Overflow the pool is full and configured with "overflow reject"
+     * @throws ValueError a value that cannot be sent, named by its path
+     */
+    function frankenphp_worker_task_send(string $name, array $payload, float $timeout = 30.0) {}
+
+    /**
+     * The next update of a task, waiting for it; null when the worker has completed the task.
+     *
+     * @param resource $stream from frankenphp_worker_task_send()
+     * @throws RuntimeException the task was aborted; its previous exception is an Igor\TaskFailed
+     */
+    function frankenphp_worker_task_read($stream): ?array {}
+
+    /**
+     * The next task for this background worker, or null when there is none now. Never waits.
+     *
+     * @return array|null [resource $stream, array $payload]; fclose($stream) completes the task
+     */
+    function frankenphp_worker_task_receive(): ?array {}
+
+    /**
+     * Sends an update to the task's sender. Waits while the sender has not read enough of those before.
+     *
+     * @param resource $stream from frankenphp_worker_task_receive()
+     * @throws RuntimeException "task closed": the sender has gone, or this worker is to stop
+     */
+    function frankenphp_worker_task_update($stream, array $data): void {}
+
+    /**
+     * The stream on which this background worker is told of tasks and of its stop: it is readable while
+     * there is something to do, and reads as "task\n" or "stop\n". The same stream each time.
+     *
+     * @return resource
+     */
+    function frankenphp_worker_get_signaling_stream() {}
+
+    /** Completes the HTTP response; the script goes on without its client. */
+    function frankenphp_finish_request(): bool {}
+
+    /** @alias frankenphp_finish_request */
+    function fastcgi_finish_request(): bool {}
+
+    /** @return array<string, string> the headers of the HTTP request, by name */
+    function frankenphp_request_headers(): array {}
+
+    /** @alias frankenphp_request_headers */
+    function apache_request_headers(): array {}
+
+    /** @alias frankenphp_request_headers */
+    function getallheaders(): array {}
+
+    /** @return array<string, string> the headers of the HTTP response set so far, by name */
+    function frankenphp_response_headers(): array|bool {}
+
+    /** @alias frankenphp_response_headers */
+    function apache_response_headers(): array|bool {}
+
+    /** Sends the headers set so far; with a status from 100 to 199 as an informational answer before the real one. */
+    function headers_send(int $status = 200): int {}
+
+    /**
+     * Writes to the server's structured log.
+     *
+     * @param int $level -4 debug, 0 info, 4 warning, 8 error
+     * @param array $context becomes fields of the record
+     */
+    function frankenphp_log(string $message, int $level = 0, array $context = []): void {}
+}
+
+namespace Igor {
+
+    /** Why a task ended other than by completion. */
+    enum Reason: string
+    {
+        /** The worker's script returned or called exit() while it held the task. */
+        case Exited = 'exited';
+        /** An exception ended the script, or the code that held the task. */
+        case UncaughtException = 'uncaught_exception';
+        /** An error that PHP cannot recover from. */
+        case FatalError = 'fatal_error';
+        /** memory_limit was reached. */
+        case MemoryLimit = 'memory_limit';
+        /** The task's wall-clock time ran out. */
+        case Deadline = 'deadline';
+        /** The worker could not be ended, or its process died. */
+        case WorkerLost = 'worker_lost';
+        /** The worker was told to stop before the task was done. */
+        case Shutdown = 'shutdown';
+        /** The worker let go of the task without ending it. */
+        case Abandoned = 'abandoned';
+    }
+
+    /** How a task failed, as far as it could be told: the previous exception of what a sender gets. */
+    class TaskFailed extends \RuntimeException
+    {
+        private Reason $reason;
+        private int $exitStatus = 0;
+        private ?string $errorClass = null;
+        private ?string $errorMessage = null;
+        private ?string $errorFile = null;
+        private ?int $errorLine = null;
+        private ?string $errorTrace = null;
+
+        public function getReason(): Reason {}
+
+        /** The exit status of the worker's script; 0 when it did not exit. */
+        public function getExitStatus(): int {}
+
+        /** The class of the worker's exception; null for other reasons. */
+        public function getErrorClass(): ?string {}
+
+        /** The message of the worker's exception or fatal error. */
+        public function getErrorMessage(): ?string {}
+
+        public function getErrorFile(): ?string {}
+
+        public function getErrorLine(): ?int {}
+
+        /** The worker's stack, as Throwable::getTraceAsString() gives it. */
+        public function getErrorTrace(): ?string {}
+    }
+
+    /** The pool is full and refuses instead of making the sender wait. */
+    class Overflow extends \RuntimeException
+    {
+    }
+}

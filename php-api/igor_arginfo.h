@@ -1,0 +1,225 @@
+/* This is a generated file, edit the .stub.php file instead.
+ * Stub hash: 6fe41ebc800de3df3f39553906419e667876349b */
+
+ZEND_BEGIN_ARG_INFO_EX(arginfo_frankenphp_worker_task_send, 0, 0, 2)
+	ZEND_ARG_TYPE_INFO(0, name, IS_STRING, 0)
+	ZEND_ARG_TYPE_INFO(0, payload, IS_ARRAY, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, timeout, IS_DOUBLE, 0, "30.0")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_frankenphp_worker_task_read, 0, 1, IS_ARRAY, 1)
+	ZEND_ARG_INFO(0, stream)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_frankenphp_worker_task_receive, 0, 0, IS_ARRAY, 1)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_frankenphp_worker_task_update, 0, 2, IS_VOID, 0)
+	ZEND_ARG_INFO(0, stream)
+	ZEND_ARG_TYPE_INFO(0, data, IS_ARRAY, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_INFO_EX(arginfo_frankenphp_worker_get_signaling_stream, 0, 0, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_frankenphp_finish_request, 0, 0, _IS_BOOL, 0)
+ZEND_END_ARG_INFO()
+
+#define arginfo_fastcgi_finish_request arginfo_frankenphp_finish_request
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_frankenphp_request_headers, 0, 0, IS_ARRAY, 0)
+ZEND_END_ARG_INFO()
+
+#define arginfo_apache_request_headers arginfo_frankenphp_request_headers
+
+#define arginfo_getallheaders arginfo_frankenphp_request_headers
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_MASK_EX(arginfo_frankenphp_response_headers, 0, 0, MAY_BE_ARRAY|MAY_BE_BOOL)
+ZEND_END_ARG_INFO()
+
+#define arginfo_apache_response_headers arginfo_frankenphp_response_headers
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_headers_send, 0, 0, IS_LONG, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, status, IS_LONG, 0, "200")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_frankenphp_log, 0, 1, IS_VOID, 0)
+	ZEND_ARG_TYPE_INFO(0, message, IS_STRING, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, level, IS_LONG, 0, "0")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, context, IS_ARRAY, 0, "[]")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Igor_TaskFailed_getReason, 0, 0, Igor\\Reason, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Igor_TaskFailed_getExitStatus, 0, 0, IS_LONG, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Igor_TaskFailed_getErrorClass, 0, 0, IS_STRING, 1)
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Igor_TaskFailed_getErrorMessage arginfo_class_Igor_TaskFailed_getErrorClass
+
+#define arginfo_class_Igor_TaskFailed_getErrorFile arginfo_class_Igor_TaskFailed_getErrorClass
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Igor_TaskFailed_getErrorLine, 0, 0, IS_LONG, 1)
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Igor_TaskFailed_getErrorTrace arginfo_class_Igor_TaskFailed_getErrorClass
+
+ZEND_FUNCTION(frankenphp_worker_task_send);
+ZEND_FUNCTION(frankenphp_worker_task_read);
+ZEND_FUNCTION(frankenphp_worker_task_receive);
+ZEND_FUNCTION(frankenphp_worker_task_update);
+ZEND_FUNCTION(frankenphp_worker_get_signaling_stream);
+ZEND_FUNCTION(frankenphp_finish_request);
+ZEND_FUNCTION(frankenphp_request_headers);
+ZEND_FUNCTION(frankenphp_response_headers);
+ZEND_FUNCTION(headers_send);
+ZEND_FUNCTION(frankenphp_log);
+ZEND_METHOD(Igor_TaskFailed, getReason);
+ZEND_METHOD(Igor_TaskFailed, getExitStatus);
+ZEND_METHOD(Igor_TaskFailed, getErrorClass);
+ZEND_METHOD(Igor_TaskFailed, getErrorMessage);
+ZEND_METHOD(Igor_TaskFailed, getErrorFile);
+ZEND_METHOD(Igor_TaskFailed, getErrorLine);
+ZEND_METHOD(Igor_TaskFailed, getErrorTrace);
+
+static const zend_function_entry ext_functions[] = {
+	ZEND_FE(frankenphp_worker_task_send, arginfo_frankenphp_worker_task_send)
+	ZEND_FE(frankenphp_worker_task_read, arginfo_frankenphp_worker_task_read)
+	ZEND_FE(frankenphp_worker_task_receive, arginfo_frankenphp_worker_task_receive)
+	ZEND_FE(frankenphp_worker_task_update, arginfo_frankenphp_worker_task_update)
+	ZEND_FE(frankenphp_worker_get_signaling_stream, arginfo_frankenphp_worker_get_signaling_stream)
+	ZEND_FE(frankenphp_finish_request, arginfo_frankenphp_finish_request)
+	ZEND_RAW_FENTRY("fastcgi_finish_request", zif_frankenphp_finish_request, arginfo_fastcgi_finish_request, 0, NULL, NULL)
+	ZEND_FE(frankenphp_request_headers, arginfo_frankenphp_request_headers)
+	ZEND_RAW_FENTRY("apache_request_headers", zif_frankenphp_request_headers, arginfo_apache_request_headers, 0, NULL, NULL)
+	ZEND_RAW_FENTRY("getallheaders", zif_frankenphp_request_headers, arginfo_getallheaders, 0, NULL, NULL)
+	ZEND_FE(frankenphp_response_headers, arginfo_frankenphp_response_headers)
+	ZEND_RAW_FENTRY("apache_response_headers", zif_frankenphp_response_headers, arginfo_apache_response_headers, 0, NULL, NULL)
+	ZEND_FE(headers_send, arginfo_headers_send)
+	ZEND_FE(frankenphp_log, arginfo_frankenphp_log)
+	ZEND_FE_END
+};
+
+static const zend_function_entry class_Igor_TaskFailed_methods[] = {
+	ZEND_ME(Igor_TaskFailed, getReason, arginfo_class_Igor_TaskFailed_getReason, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_TaskFailed, getExitStatus, arginfo_class_Igor_TaskFailed_getExitStatus, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_TaskFailed, getErrorClass, arginfo_class_Igor_TaskFailed_getErrorClass, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_TaskFailed, getErrorMessage, arginfo_class_Igor_TaskFailed_getErrorMessage, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_TaskFailed, getErrorFile, arginfo_class_Igor_TaskFailed_getErrorFile, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_TaskFailed, getErrorLine, arginfo_class_Igor_TaskFailed_getErrorLine, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_TaskFailed, getErrorTrace, arginfo_class_Igor_TaskFailed_getErrorTrace, ZEND_ACC_PUBLIC)
+	ZEND_FE_END
+};
+
+static zend_class_entry *register_class_Igor_Reason(void)
+{
+	zend_class_entry *class_entry = zend_register_internal_enum("Igor\\Reason", IS_STRING, NULL);
+
+	zval enum_case_Exited_value;
+	zend_string *enum_case_Exited_value_str = zend_string_init("exited", strlen("exited"), 1);
+	ZVAL_STR(&enum_case_Exited_value, enum_case_Exited_value_str);
+	zend_enum_add_case_cstr(class_entry, "Exited", &enum_case_Exited_value);
+
+	zval enum_case_UncaughtException_value;
+	zend_string *enum_case_UncaughtException_value_str = zend_string_init("uncaught_exception", strlen("uncaught_exception"), 1);
+	ZVAL_STR(&enum_case_UncaughtException_value, enum_case_UncaughtException_value_str);
+	zend_enum_add_case_cstr(class_entry, "UncaughtException", &enum_case_UncaughtException_value);
+
+	zval enum_case_FatalError_value;
+	zend_string *enum_case_FatalError_value_str = zend_string_init("fatal_error", strlen("fatal_error"), 1);
+	ZVAL_STR(&enum_case_FatalError_value, enum_case_FatalError_value_str);
+	zend_enum_add_case_cstr(class_entry, "FatalError", &enum_case_FatalError_value);
+
+	zval enum_case_MemoryLimit_value;
+	zend_string *enum_case_MemoryLimit_value_str = zend_string_init("memory_limit", strlen("memory_limit"), 1);
+	ZVAL_STR(&enum_case_MemoryLimit_value, enum_case_MemoryLimit_value_str);
+	zend_enum_add_case_cstr(class_entry, "MemoryLimit", &enum_case_MemoryLimit_value);
+
+	zval enum_case_Deadline_value;
+	zend_string *enum_case_Deadline_value_str = zend_string_init("deadline", strlen("deadline"), 1);
+	ZVAL_STR(&enum_case_Deadline_value, enum_case_Deadline_value_str);
+	zend_enum_add_case_cstr(class_entry, "Deadline", &enum_case_Deadline_value);
+
+	zval enum_case_WorkerLost_value;
+	zend_string *enum_case_WorkerLost_value_str = zend_string_init("worker_lost", strlen("worker_lost"), 1);
+	ZVAL_STR(&enum_case_WorkerLost_value, enum_case_WorkerLost_value_str);
+	zend_enum_add_case_cstr(class_entry, "WorkerLost", &enum_case_WorkerLost_value);
+
+	zval enum_case_Shutdown_value;
+	zend_string *enum_case_Shutdown_value_str = zend_string_init("shutdown", strlen("shutdown"), 1);
+	ZVAL_STR(&enum_case_Shutdown_value, enum_case_Shutdown_value_str);
+	zend_enum_add_case_cstr(class_entry, "Shutdown", &enum_case_Shutdown_value);
+
+	zval enum_case_Abandoned_value;
+	zend_string *enum_case_Abandoned_value_str = zend_string_init("abandoned", strlen("abandoned"), 1);
+	ZVAL_STR(&enum_case_Abandoned_value, enum_case_Abandoned_value_str);
+	zend_enum_add_case_cstr(class_entry, "Abandoned", &enum_case_Abandoned_value);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Igor_TaskFailed(zend_class_entry *class_entry_RuntimeException)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Igor", "TaskFailed", class_Igor_TaskFailed_methods);
+	class_entry = zend_register_internal_class_with_flags(&ce, class_entry_RuntimeException, 0);
+
+	zval property_reason_default_value;
+	ZVAL_UNDEF(&property_reason_default_value);
+	zend_string *property_reason_name = zend_string_init("reason", sizeof("reason") - 1, 1);
+	zend_string *property_reason_class_Igor_Reason = zend_string_init("Igor\\Reason", sizeof("Igor\\Reason")-1, 1);
+	zend_declare_typed_property(class_entry, property_reason_name, &property_reason_default_value, ZEND_ACC_PRIVATE, NULL, (zend_type) ZEND_TYPE_INIT_CLASS(property_reason_class_Igor_Reason, 0, 0));
+	zend_string_release(property_reason_name);
+
+	zval property_exitStatus_default_value;
+	ZVAL_LONG(&property_exitStatus_default_value, 0);
+	zend_string *property_exitStatus_name = zend_string_init("exitStatus", sizeof("exitStatus") - 1, 1);
+	zend_declare_typed_property(class_entry, property_exitStatus_name, &property_exitStatus_default_value, ZEND_ACC_PRIVATE, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG));
+	zend_string_release(property_exitStatus_name);
+
+	zval property_errorClass_default_value;
+	ZVAL_NULL(&property_errorClass_default_value);
+	zend_string *property_errorClass_name = zend_string_init("errorClass", sizeof("errorClass") - 1, 1);
+	zend_declare_typed_property(class_entry, property_errorClass_name, &property_errorClass_default_value, ZEND_ACC_PRIVATE, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_STRING|MAY_BE_NULL));
+	zend_string_release(property_errorClass_name);
+
+	zval property_errorMessage_default_value;
+	ZVAL_NULL(&property_errorMessage_default_value);
+	zend_string *property_errorMessage_name = zend_string_init("errorMessage", sizeof("errorMessage") - 1, 1);
+	zend_declare_typed_property(class_entry, property_errorMessage_name, &property_errorMessage_default_value, ZEND_ACC_PRIVATE, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_STRING|MAY_BE_NULL));
+	zend_string_release(property_errorMessage_name);
+
+	zval property_errorFile_default_value;
+	ZVAL_NULL(&property_errorFile_default_value);
+	zend_string *property_errorFile_name = zend_string_init("errorFile", sizeof("errorFile") - 1, 1);
+	zend_declare_typed_property(class_entry, property_errorFile_name, &property_errorFile_default_value, ZEND_ACC_PRIVATE, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_STRING|MAY_BE_NULL));
+	zend_string_release(property_errorFile_name);
+
+	zval property_errorLine_default_value;
+	ZVAL_NULL(&property_errorLine_default_value);
+	zend_string *property_errorLine_name = zend_string_init("errorLine", sizeof("errorLine") - 1, 1);
+	zend_declare_typed_property(class_entry, property_errorLine_name, &property_errorLine_default_value, ZEND_ACC_PRIVATE, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG|MAY_BE_NULL));
+	zend_string_release(property_errorLine_name);
+
+	zval property_errorTrace_default_value;
+	ZVAL_NULL(&property_errorTrace_default_value);
+	zend_string *property_errorTrace_name = zend_string_init("errorTrace", sizeof("errorTrace") - 1, 1);
+	zend_declare_typed_property(class_entry, property_errorTrace_name, &property_errorTrace_default_value, ZEND_ACC_PRIVATE, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_STRING|MAY_BE_NULL));
+	zend_string_release(property_errorTrace_name);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Igor_Overflow(zend_class_entry *class_entry_RuntimeException)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Igor", "Overflow", NULL);
+	class_entry = zend_register_internal_class_with_flags(&ce, class_entry_RuntimeException, 0);
+
+	return class_entry;
+}

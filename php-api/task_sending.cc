@@ -1,0 +1,129 @@
+#include "php-api/task_sending.h"
+
+#include <ext/spl/spl_exceptions.h>
+
+#include <cmath>
+
+#include "module/activity.h"
+#include "module/scope.h"
+#include "php-api/task_failed.h"
+#include "php-api/task_stream.h"
+#include "sapi/payload_codec.h"
+
+namespace igor::api {
+namespace {
+
+constexpr size_t kLongestName = 255;
+constexpr double kLongestWait = 1e9;  // seconds; beyond it, for ever
+
+// Plain data, so that it may be alive while the engine throws.
+struct Report {
+  Pool::SendResult result;
+  int failures;
+  char detail[256];
+};
+
+bool valid_name(const zend_string* name) {
+  if (ZSTR_LEN(name) == 0) {
+    zend_argument_value_error(1, "must not be empty");
+  } else if (ZSTR_LEN(name) > kLongestName) {
+    zend_argument_value_error(1, "must be a worker's name of at most %zu bytes, %zu given", kLongestName, ZSTR_LEN(name));
+  } else if (memchr(ZSTR_VAL(name), '\0', ZSTR_LEN(name)) != nullptr) {
+    zend_argument_value_error(1, "must not contain any null bytes");
+  } else {
+    return true;
+  }
+  return false;
+}
+
+// Finds the pool and keeps it with the thread. False after throwing.
+bool find_pool(ApiThread& state, Scope* scope, zend_string* name) {
+  const auto found = scope == nullptr ? Scope::Lookup::NoWorkers
+                                      : scope->find({ZSTR_VAL(name), ZSTR_LEN(name)}, state.pool);
+  switch (found) {
+    case Scope::Lookup::Found: return true;
+    case Scope::Lookup::NoWorkers:
+      zend_throw_exception(spl_ce_RuntimeException, "no background worker configured in this php_server", 0);
+      break;
+    case Scope::Lookup::NoSuchWorker:
+      zend_throw_exception_ex(spl_ce_RuntimeException, 0,
+                              "no background worker named \"%s\" in this php_server or the global block, and no catch-all",
+                              ZSTR_VAL(name));
+      break;
+    case Scope::Lookup::CatchAllFull:
+      zend_throw_exception_ex(spl_ce_RuntimeException, 0,
+                              "background worker \"%s\" cannot be started: the catch-all runs as many names as its max_threads allows",
+                              ZSTR_VAL(name));
+      break;
+    case Scope::Lookup::Closed:
+      zend_throw_exception_ex(spl_ce_RuntimeException, 0, "background worker \"%s\" is shutting down", ZSTR_VAL(name));
+      break;
+  }
+  return false;
+}
+
+// The blocking part: no call into the engine in here.
+Report send(ApiThread& state, php_stream* stream, TimePoint deadline, Interrupt* interrupt) {
+  activity::idle_end();
+  Pool::Sent sent = state.pool->send(std::move(state.payload), deadline, interrupt);
+  if (sent.task) attach_task(stream, std::move(sent.task), nullptr);
+  Report report{sent.result, sent.failures, ""};
+  snprintf(report.detail, sizeof report.detail, "%s", sent.detail.c_str());
+  state.failure = std::move(sent.failure);
+  return report;
+}
+
+void throw_refusal(const Report& report, const zend_string* name, const Failure& failure) {
+  const char* const worker = ZSTR_VAL(name);
+  char text[512];
+  switch (report.result) {
+    case Pool::SendResult::Accepted: return;
+    case Pool::SendResult::TimedOut:
+      snprintf(text, sizeof text, "timeout waiting for background worker \"%s\" to accept task", worker);
+      break;
+    case Pool::SendResult::Overflow:
+      zend_throw_exception_ex(overflow_class, 0, "background worker \"%s\" is full (overflow reject)", worker);
+      return;
+    case Pool::SendResult::WorkerFailed: throw_failed(kAborted, failure); return;
+    case Pool::SendResult::BreakerOpen:
+      snprintf(text, sizeof text,
+                    "background worker \"%s\" failed %d times in a row and is not started for now (max_consecutive_failures)",
+                    worker, report.failures);
+      throw_failed(text, failure);
+      return;
+    case Pool::SendResult::ShuttingDown:
+    case Pool::SendResult::Interrupted:
+      snprintf(text, sizeof text, "background worker \"%s\" is shutting down", worker);
+      break;
+    case Pool::SendResult::NoThread: snprintf(text, sizeof text, "%s", report.detail); break;
+  }
+  zend_throw_exception(spl_ce_RuntimeException, text, 0);
+}
+
+}  // namespace
+
+bool deadline_of_argument(uint32_t argument, double seconds, TimePoint& deadline) {
+  if (!std::isfinite(seconds) || seconds < 0) {
+    zend_argument_value_error(argument, "must be a finite number of seconds, 0 or more");
+    return false;
+  }
+  deadline = seconds > kLongestWait ? kNever : after(now(), Duration(static_cast<Duration::rep>(seconds * 1e9)));
+  return true;
+}
+
+php_stream* send_task(const char* function, zend_string* name, const zval* payload, TimePoint deadline) {
+  sapi::PhpThread* const thread = require_thread(function);
+  if (thread == nullptr || !valid_name(name)) return nullptr;
+  ApiThread& state = ApiThread::current();
+  if (!find_pool(state, thread->scope, name)) return nullptr;
+  if (!sapi::encode_payload(payload, "$payload", state.pool->options().max_payload, state.payload)) return nullptr;
+  php_stream* const stream = make_task_stream(TaskSide::Sender);
+  const Report report = send(state, stream, deadline, &thread->interrupt);
+  state.pool.reset();
+  if (report.result == Pool::SendResult::Accepted) return stream;
+  php_stream_close(stream);
+  throw_refusal(report, name, state.failure);
+  return nullptr;
+}
+
+}  // namespace igor::api
