@@ -98,6 +98,12 @@ Ref<Task> Dispatch::take(const Lock& lock, WorkerSlot& slot) {
   return task;
 }
 
+void Dispatch::unpark(const Lock&, WorkerSlot& slot) {
+  if (!slot.offered_ || slot.offered_at_ != TimePoint{}) return;
+  ++unsure_offers_;
+  slot.offered_at_ = now();
+}
+
 void Dispatch::leave(const Lock&, WorkerSlot& slot) {
   idle_remove(slot);
   Ref<Task> task = unoffer(slot);

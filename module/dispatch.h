@@ -3,8 +3,9 @@
 // A task that comes in is offered to the slot that began to wait last (its caches are warm, and the others
 // may sleep on); if none waits it goes into the mailbox. A slot that asks is offered the oldest task. So
 // one task wakes one worker. An offer is not a hand-over: the task stays Pending until the slot claims
-// it. A slot that was waiting in a descriptor may in truth be busy elsewhere in its event loop, so an
-// offer that it has not claimed within kClaimTime goes to another slot that waits.
+// it. A slot that was waiting in a descriptor may in truth be busy elsewhere in its event loop, and one
+// that was told "task" may do something else first: such an offer is unsure, and when it has not been
+// claimed within kClaimTime it goes to another slot that waits.
 //
 // Invariant: a slot is in the idle list iff it has asked, has no offer, and the mailbox was empty then;
 // the mailbox is non-empty only while no slot is idle.
@@ -38,6 +39,8 @@ class Dispatch {
   // The slot takes its offer or the oldest task; null when there is none. Started and ended tasks are
   // told apart by the caller (Task::start).
   Ref<Task> take(const Lock&, WorkerSlot& slot);
+  // The slot was parked when its offer came, and goes on now without a promise to claim it.
+  void unpark(const Lock&, WorkerSlot& slot);
   // The slot waits no longer (its script ended): its offer goes to another.
   void leave(const Lock&, WorkerSlot& slot);
 
@@ -67,7 +70,7 @@ class Dispatch {
   Mailbox mailbox_;
   WorkerSlot* idle_head_ = nullptr;  // the one that began to wait last
   WorkerSlot* idle_tail_ = nullptr;
-  size_t unsure_offers_ = 0;  // made to slots that were not parked, not claimed yet
+  size_t unsure_offers_ = 0;  // not claimed yet, by slots that may not be about to
 };
 
 }  // namespace igor

@@ -87,7 +87,9 @@ void OsThread::abandon() {
 }
 
 void OsThread::nudge() const noexcept {
-  if (started_) pthread_kill(handle_, nudge_signal());
+  if (started_) nudge(handle_);
 }
+
+void OsThread::nudge(pthread_t thread) noexcept { pthread_kill(thread, nudge_signal()); }
 
 }  // namespace igor

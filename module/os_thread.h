@@ -40,6 +40,8 @@ class OsThread {
   void abandon();
   // Interrupts a system call that the thread is blocked in. Harmless when it is not.
   void nudge() const noexcept;
+  // The same for whoever knows the thread otherwise; it must not have ended.
+  static void nudge(pthread_t thread) noexcept;
 
  private:
   pthread_t handle_{};

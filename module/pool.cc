@@ -9,13 +9,13 @@
 
 namespace igor {
 
-std::shared_ptr<Pool> Pool::create(PoolOptions options, WorkerHost& host) {
+std::shared_ptr<Pool> Pool::create(PoolOptions options, WorkerHost& host, std::weak_ptr<Scope> home) {
   options.max_threads = std::max({options.max_threads, options.num, 1u});
-  return std::shared_ptr<Pool>(new Pool(std::move(options), host));
+  return std::shared_ptr<Pool>(new Pool(std::move(options), host, std::move(home)));
 }
 
-Pool::Pool(PoolOptions options, WorkerHost& host)
-    : options_(std::move(options)), host_(host), dispatch_(options_.queue), supervision_(options_.supervision) {
+Pool::Pool(PoolOptions options, WorkerHost& host, std::weak_ptr<Scope> home)
+    : options_(std::move(options)), host_(host), home_(std::move(home)), dispatch_(options_.queue), supervision_(options_.supervision) {
   slots_.reserve(options_.max_threads);
 }
 

@@ -55,12 +55,17 @@ struct PoolOptions {
   std::function<void(const Task&, std::string_view event)> observer;
 };
 
+class Scope;
+
 class Pool : public std::enable_shared_from_this<Pool> {
  public:
-  static std::shared_ptr<Pool> create(PoolOptions options, WorkerHost& host);
+  // `home` is the scope that the pool belongs to, where its own scripts resolve names; may be empty.
+  static std::shared_ptr<Pool> create(PoolOptions options, WorkerHost& host, std::weak_ptr<Scope> home = {});
   ~Pool();
 
   const PoolOptions& options() const noexcept { return options_; }
+  // Null when it has none, or it is gone.
+  std::shared_ptr<Scope> home() const noexcept { return home_.lock(); }
   Counters& counters() noexcept { return counters_; }
   bool draining() const noexcept { return draining_.load(std::memory_order_acquire); }
 
@@ -121,7 +126,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   friend class WorkerSlot;
   using Lock = Dispatch::Lock;
 
-  Pool(PoolOptions options, WorkerHost& host);
+  Pool(PoolOptions options, WorkerHost& host, std::weak_ptr<Scope> home);
 
   bool spawn(const Lock&, std::string& error);
   void run_slot(WorkerSlot& slot);
@@ -136,6 +141,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   const PoolOptions options_;
   WorkerHost& host_;
+  const std::weak_ptr<Scope> home_;
   Counters counters_;
   std::atomic<bool> draining_{false};
 

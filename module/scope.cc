@@ -24,7 +24,7 @@ bool Scope::add(PoolOptions options, std::string& error) {
     error = "two background workers named \"" + name + "\" in one scope: names must differ";
     return false;
   }
-  pools_[name] = Pool::create(std::move(options), host_);
+  pools_[name] = Pool::create(std::move(options), host_, weak_from_this());
   return true;
 }
 
@@ -65,7 +65,7 @@ Scope::Lookup Scope::make_from_catch_all(std::string_view name, std::shared_ptr<
   options.name = name;
   options.num = 0;
   options.max_threads = 1;
-  pool = Pool::create(std::move(options), host_);
+  pool = Pool::create(std::move(options), host_, weak_from_this());
   pools_.emplace(name, pool);
   ++catch_all_made_;
   return Lookup::Found;

@@ -23,7 +23,7 @@
 
 namespace igor {
 
-class Scope {
+class Scope : public std::enable_shared_from_this<Scope> {
  public:
   Scope(std::string label, std::shared_ptr<Scope> fallback, WorkerHost& host)
       : label_(std::move(label)), fallback_(std::move(fallback)), host_(host) {}

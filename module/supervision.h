@@ -4,9 +4,12 @@
 // kLongEnough; such a run clears the count of consecutive failures. A good run that died (say, of the
 // task it held) is restarted after the shortest delay; one that ended cleanly, at once. Any other run is
 // a failure: the delay doubles from `backoff_min` to `backoff_max`, jittered down by up to half so that
-// workers that fell together don't rise together. After `max_consecutive_failures` the breaker opens:
-// nothing runs for `backoff_max`, then one run is let through (half open); if it fails too, the breaker
-// opens again, if it is good, it closes.
+// workers that fell together don't rise together.
+//
+// After `max_consecutive_failures` in a row, of all the pool's workers together, the breaker opens: nothing
+// is started for `backoff_max`, then one run is let through (half open). If it fails too, the breaker opens
+// again. If it becomes ready the breaker closes on trial: the other workers may start, and the next
+// failure opens it again. A good run or a completed task closes it for good.
 //
 // One per pool. Not thread-safe: the pool's lock guards it.
 #pragma once
@@ -38,11 +41,24 @@ class Supervision {
   explicit Supervision(const SupervisionOptions& options, uint64_t seed = std::random_device{}())
       : options_(options), random_(seed) {}
 
-  // Records how a run ended; the delay until the next may start.
-  Duration run_ended(const Run& run);
+  // Records how a run ended; the delay until its worker may ask to start again.
+  Duration run_ended(const Run& run, TimePoint now);
+
+  // A worker whose delay has passed asks whether it may start. With the breaker open: not before it has
+  // cooled down, and then only one, until it is known what became of that one.
+  bool may_start(TimePoint now) noexcept;
+  // When a worker that may not start should ask again: kNever while another's run is being tried. It
+  // must be woken when the breaker's state changes.
+  TimePoint ask_again_at() const noexcept;
+
+  // A script asked for its first signal.
+  void became_ready() noexcept;
 
   // A task was completed: whatever failed before has been overcome.
-  void task_completed() noexcept { failures_ = 0; }
+  void task_completed() noexcept {
+    failures_ = 0;
+    trying_ = false;
+  }
 
   int consecutive_failures() const noexcept { return failures_; }
   bool breaker_open() const noexcept {
@@ -54,6 +70,8 @@ class Supervision {
 
   SupervisionOptions options_;
   int failures_ = 0;
+  TimePoint open_until_{};  // while the breaker is open
+  bool trying_ = false;     // half open: one run was let through
   std::mt19937_64 random_;
 };
 

@@ -24,18 +24,18 @@ bool Task::end(std::unique_lock<std::mutex>& lock, TaskState state) {
     lock.unlock();
     return false;
   }
+  // Counted before it can be seen: nobody finds an ended task that the counters do not know of.
+  if (counted_) pool_->count_end(*this, state);
   state_.store(state, std::memory_order_release);
   slot_ = nullptr;
   sender_wakeup_.set_level(true);
   worker_wakeup_.set_level(true);
-  const bool counted = counted_;
   const uint64_t timer = deadline_timer_;
   deadline_timer_ = 0;
   lock.unlock();
   sender_wakeup_.notify();
   worker_wakeup_.notify();
   if (timer != 0) Timers::global().cancel(timer);
-  if (counted) pool_->count_end(*this, state);
   return true;
 }
 
@@ -94,9 +94,7 @@ void Task::cancel() {
     failure_.reason = Reason::Abandoned;
     failure_.message = "cancelled by its sender";
   }
-  // What the sender will never read is freed now, not when the worker lets go.
-  UpdateFifo unread(updates_.capacity());
-  std::swap(unread, updates_);
+  updates_.clear();  // what the sender will never read is freed now, not when the worker lets go
   const bool was_pending = state() == TaskState::Pending;
   const bool first = end(lock, TaskState::Cancelled);
   if (first && was_pending) pool_->withdraw(*this);
@@ -105,11 +103,13 @@ void Task::cancel() {
 Task::UpdateResult Task::update(Payload update, Interrupt* interrupt) {
   std::unique_lock lock(mutex_);
   for (;;) {
+    // Before the conditions, not after: draining is not under this lock, so its notification may come
+    // between a look at it and a later ticket, and would be slept through.
+    const Wakeup::Ticket ticket = worker_wakeup_.ticket();
     if (ended()) return UpdateResult::Closed;
     if (!updates_.full()) break;
     if (slot_ != nullptr && slot_->draining()) return UpdateResult::Draining;
     if (interrupted(interrupt)) return UpdateResult::Interrupted;
-    const Wakeup::Ticket ticket = worker_wakeup_.ticket();
     lock.unlock();
     worker_wakeup_.wait(ticket, kNever, interrupt);
     lock.lock();
@@ -152,6 +152,7 @@ bool Task::start(WorkerSlot& slot) {
   if (state() != TaskState::Pending) return false;
   state_.store(TaskState::Running, std::memory_order_release);
   slot_ = &slot;
+  pool_->count_start(*this);
   return true;
 }
 

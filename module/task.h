@@ -8,17 +8,17 @@
 //                           |---- time_out() --> TimedOut  <-|
 //                           |---- fail(Shutdown) --> Failed
 //
-// Every arrow into an end state is taken under the task's lock by whoever comes first, once; it counts
-// the end in the pool's counters. A task whose sender gave up before it was accepted never existed for
-// the counters.
+// Every arrow into an end state is taken under the task's lock by whoever comes first, once; the same
+// step counts the end in the pool's counters, so whoever sees the end sees it counted. A task whose
+// sender gave up before it was accepted never existed for the counters.
 //
 // Two sides hold it, the sender's thread and the worker's, and in between the pool (mailbox or slot).
 // Each side has its own Wakeup: the sender's is ready while there is an update to read or the task has
 // ended, the worker's while the other side has ended the task (cancelled, timed out, shut down).
 //
-// Locks: mutex_ guards state, FIFO, failure and the level of both wake-ups. It is a leaf but for being
-// taken under the pool's lock: pool -> task, never the reverse. The links at the end belong to the pool
-// and are guarded by its lock. payload() is the worker's alone once it runs.
+// Locks: mutex_ guards state, FIFO, failure, timer and the level of both wake-ups. It is a leaf but for
+// being taken under the pool's lock: pool -> task, never the reverse. The links at the end belong to the
+// pool and are guarded by its lock. payload() is the worker's alone once it runs.
 #pragma once
 
 #include <atomic>
@@ -112,6 +112,7 @@ class Task final : public RefCounted<Task> {
   std::atomic<TaskState> state_{TaskState::Pending};  // written under mutex_
   bool counted_ = false;                              // accepted: its end goes into the counters
   WorkerSlot* slot_ = nullptr;                        // while Running; slots live as long as the pool
+  uint64_t deadline_timer_ = 0;                       // 0: none
   UpdateFifo updates_;
   Payload payload_;
   Payload result_;
@@ -128,7 +129,6 @@ class Task final : public RefCounted<Task> {
   Task* previous_ = nullptr;
   WorkerSlot* offered_to_ = nullptr;
   bool running_listed_ = false;
-  uint64_t deadline_timer_ = 0;
 };
 
 }  // namespace igor

@@ -21,13 +21,19 @@ WorkerSlot::Signal WorkerSlot::poll_signal() {
   return Signal::None;
 }
 
-WorkerSlot::Signal WorkerSlot::wait_signal(TimePoint deadline, Interrupt* interrupt) {
+WorkerSlot::Signal WorkerSlot::wait_signal(TimePoint deadline, Interrupt* interrupt, bool claims_at_once) {
   activity::idle_end();
   Dispatch::Lock lock(pool_.mutex_);
   pool_.became_ready(lock, *this);
   for (;;) {
     if (draining()) return Signal::Stop;
-    if (pool_.dispatch_.ask(lock, *this)) return Signal::Task;
+    if (pool_.dispatch_.ask(lock, *this)) {
+      if (!claims_at_once) {
+        pool_.dispatch_.unpark(lock, *this);
+        pool_.arm_reoffer(lock);
+      }
+      return Signal::Task;
+    }
     if (interrupted(interrupt)) return Signal::Interrupted;
     if (deadline != kNever && now() >= deadline) return Signal::None;
     pool_.arm_reoffer(lock);
@@ -49,7 +55,6 @@ Ref<Task> WorkerSlot::claim() {
     if (!task->start(*this)) continue;  // cancelled or timed out on its way
     took_task_ = true;
     pool_.list_running(lock, *this, *task);
-    if (options().observer) options().observer(*task, "start");
     // An event loop that polls the descriptor by itself does not ask again.
     if (keeps_polling_ && !pool_.dispatch_.ask(lock, *this)) pool_.arm_reoffer(lock);
     return task;
@@ -83,7 +88,7 @@ int WorkerSlot::signal_fd(bool keeps_polling) {
 void WorkerSlot::release(Task& task) {
   Dispatch::Lock lock(pool_.mutex_);
   const bool listed = pool_.unlist_running(lock, *this, task);
-  if (task.state() == TaskState::Completed) pool_.supervision_.task_completed();
+  if (task.state() == TaskState::Completed) pool_.task_completed(lock);
   lock.unlock();
   if (listed) task.release();  // the list's reference; the caller has its own
 }
@@ -103,6 +108,7 @@ void WorkerSlot::script_ended(const Failure& failure) {
   }
   if (state_ == State::Lost) return;
   pool_.dispatch_.leave(lock, *this);
+  pool_.arm_reoffer(lock);
 }
 
 }  // namespace igor

@@ -48,8 +48,9 @@ class WorkerSlot {
 
   // Asks for the next signal without blocking. Stop comes first; Task means that claim() has one.
   Signal poll_signal();
-  // The same, and waits for one. None at the deadline.
-  Signal wait_signal(TimePoint deadline, Interrupt* interrupt);
+  // The same, and waits for one. None at the deadline. `claims_at_once`: the caller goes straight to
+  // claim(), so nobody has to watch whether it does.
+  Signal wait_signal(TimePoint deadline, Interrupt* interrupt, bool claims_at_once = false);
   // Takes the task that was offered, or the oldest in the mailbox; null (and the slot waits) when there
   // is none. Cancelled tasks are skipped. The task is Running from then on.
   Ref<Task> claim();
@@ -76,7 +77,8 @@ class WorkerSlot {
   bool took_task_ = false;      // in this run
   bool keeps_polling_ = false;  // in this run
   bool idle_ = false;           // waits, and is in the idle list
-  bool parked_ = false;         // waits inside wait_signal: sure to claim what it is offered
+  bool parked_ = false;         // waits inside wait_signal: sure to see what it is offered
+  bool ever_ready_ = false;     // in any run
   WorkerSlot* idle_next_ = nullptr;
   WorkerSlot* idle_previous_ = nullptr;
   Ref<Task> offered_;

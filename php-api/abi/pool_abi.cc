@@ -1,0 +1,219 @@
+// The part of igor.h that builds and closes generations, scopes and pools.
+//
+// Locks: the handle tables' own. A generation is built, started and closed by one host thread at a time
+// (the host's configuration lock); its scopes are looked up by requests meanwhile.
+#include <algorithm>
+#include <climits>
+#include <mutex>
+#include <unordered_map>
+
+#include "module/generation.h"
+#include "module/handle_table.h"
+#include "module/packed_pairs.h"
+#include "php-api/abi/error_text.h"
+#include "php-api/abi/scopes.h"
+#include "sapi/engine.h"
+#include "sapi/worker_script.h"
+
+namespace igor::api {
+namespace {
+
+struct GenerationEntry {
+  explicit GenerationEntry(WorkerHost& host) : generation(host) {}
+  Generation generation;
+  std::mutex mutex;                    // guards scopes and serializes building
+  std::vector<igor_handle> scopes;     // stale when the generation closes
+};
+
+using Generations = HandleTable<std::shared_ptr<GenerationEntry>>;
+struct ScopeEntry {
+  std::shared_ptr<Scope> scope;
+  std::weak_ptr<GenerationEntry> generation;
+};
+using Scopes = HandleTable<std::shared_ptr<ScopeEntry>>;
+
+// Never destroyed: threads that had to be left behind may outlive static destruction.
+Generations& generations() {
+  static auto* const table = new Generations;
+  return *table;
+}
+Scopes& scopes() {
+  static auto* const table = new Scopes;
+  return *table;
+}
+WorkerHost& worker_host() {
+  static auto* const host = new sapi::PhpWorkerHost([](WorkerSlot& slot) {
+    // Held by the worker's thread for as long as it lives: one that had to be left behind may outlive the
+    // configuration, and its scope must not go from under it.
+    thread_local std::shared_ptr<Scope> home;
+    home = slot.pool().home();
+    return home.get();
+  });
+  return *host;
+}
+
+std::string_view view(igor_str text) { return {text.data, text.len}; }
+
+Duration milliseconds(uint64_t count) {
+  constexpr uint64_t kMost = static_cast<uint64_t>(INT64_MAX) / 1'000'000;
+  return Duration(static_cast<int64_t>(std::min(count, kMost)) * 1'000'000);
+}
+
+// The options as the core wants them; a sentence in `error` when one is out of range.
+bool read_options(const igor_pool_options& from, PoolOptions& to, std::string& error) {
+  to.name = view(from.name);
+  to.file = view(from.file);
+  if (to.name.find('\0') != std::string::npos || to.file.find('\0') != std::string::npos) {
+    error = "a background worker's name or file contains a null byte";
+    return false;
+  }
+  if (to.file.empty() || to.file.front() != '/') {
+    error = "background worker \"" + to.name + "\": file must be an absolute path, got \"" + to.file + "\"";
+    return false;
+  }
+  if (!PackedPairs::well_formed(view(from.env))) {
+    error = "background worker \"" + to.name + "\": env is not a list of packed pairs";
+    return false;
+  }
+  PackedPairs pairs(view(from.env));
+  std::string_view key, value;
+  while (pairs.next(key, value)) to.env.emplace_back(key, value);
+  constexpr uint32_t kMostThreads = 4096;
+  if (from.num > kMostThreads || from.max_threads > kMostThreads) {
+    error = "background worker \"" + to.name + "\": num and max_threads must be at most 4096";
+    return false;
+  }
+  to.num = from.num;
+  to.max_threads = from.max_threads;
+  to.queue = from.queue;
+  to.overflow_reject = from.overflow_reject != 0;
+  if (from.updates != 0) to.updates = from.updates;
+  if (to.updates > 65536) {
+    error = "background worker \"" + to.name + "\": updates must be at most 65536";
+    return false;
+  }
+  if (from.max_payload != 0) to.max_payload = from.max_payload;
+  to.task_timeout = milliseconds(from.task_timeout_ms);
+  to.stop_grace = milliseconds(from.stop_grace_ms);
+  if (from.max_consecutive_failures != 0) to.supervision.max_consecutive_failures = from.max_consecutive_failures;
+  if (from.backoff_min_ms != 0) to.supervision.backoff_min = milliseconds(from.backoff_min_ms);
+  if (from.backoff_max_ms != 0) to.supervision.backoff_max = milliseconds(from.backoff_max_ms);
+  if (to.supervision.backoff_min > to.supervision.backoff_max) {
+    error = "background worker \"" + to.name + "\": the shortest restart delay is longer than the longest";
+    return false;
+  }
+  return true;
+}
+
+size_t close_generation(const std::shared_ptr<GenerationEntry>& entry) {
+  std::vector<igor_handle> handles;
+  {
+    std::lock_guard lock(entry->mutex);
+    handles.swap(entry->scopes);
+  }
+  const size_t lost = entry->generation.close();
+  for (const igor_handle handle : handles) scopes().take(handle);
+  return lost;
+}
+
+}  // namespace
+
+std::shared_ptr<Scope> find_scope(igor_handle handle) {
+  const auto entry = scopes().find(handle);
+  return entry ? entry->scope : nullptr;
+}
+
+size_t close_all_generations() {
+  size_t lost = 0;
+  for (const auto& [handle, entry] : generations().all()) {
+    if (generations().take(handle)) lost += close_generation(entry);
+  }
+  return lost;
+}
+
+}  // namespace igor::api
+
+using namespace igor;
+using namespace igor::api;
+
+igor_status igor_generation_open(igor_handle* generation, char* error, size_t error_size) noexcept try {
+  if (!sapi::Engine::instance().running()) {
+    put_error(error, error_size, "the PHP engine is not running");
+    return IGOR_STATE;
+  }
+  *generation = generations().insert(std::make_shared<GenerationEntry>(worker_host()));
+  return IGOR_OK;
+} catch (const std::bad_alloc&) {
+  return IGOR_NO_MEMORY;
+} catch (const std::exception& problem) {
+  put_error(error, error_size, problem.what());
+  return IGOR_FAILED;
+}
+
+igor_status igor_scope_open(igor_handle generation, igor_str label, int is_global, igor_handle* scope, char* error,
+                            size_t error_size) noexcept try {
+  const auto entry = generations().find(generation);
+  if (!entry) {
+    put_error(error, error_size, "this configuration is closed");
+    return IGOR_GONE;
+  }
+  std::lock_guard lock(entry->mutex);
+  auto made = is_global ? entry->generation.global() : entry->generation.add_scope(std::string(view(label)));
+  *scope = scopes().insert(std::make_shared<ScopeEntry>(ScopeEntry{std::move(made), entry}));
+  entry->scopes.push_back(*scope);
+  return IGOR_OK;
+} catch (const std::bad_alloc&) {
+  return IGOR_NO_MEMORY;
+} catch (const std::exception& problem) {
+  put_error(error, error_size, problem.what());
+  return IGOR_FAILED;
+}
+
+igor_status igor_pool_add(igor_handle scope, const igor_pool_options* options, char* error, size_t error_size) noexcept try {
+  if (options == nullptr || options->size < sizeof(igor_pool_options)) {
+    put_error(error, error_size, "igor_pool_options is of another build of igor.h");
+    return IGOR_MISMATCH;
+  }
+  const auto found = find_scope(scope);
+  if (!found) {
+    put_error(error, error_size, "this configuration is closed");
+    return IGOR_GONE;
+  }
+  PoolOptions core;
+  std::string problem;
+  if (!read_options(*options, core, problem) || !found->add(std::move(core), problem)) {
+    put_error(error, error_size, problem);
+    return IGOR_INVALID;
+  }
+  return IGOR_OK;
+} catch (const std::bad_alloc&) {
+  return IGOR_NO_MEMORY;
+} catch (const std::exception& problem) {
+  put_error(error, error_size, problem.what());
+  return IGOR_FAILED;
+}
+
+igor_status igor_generation_start(igor_handle generation, uint32_t timeout_ms, char* error, size_t error_size) noexcept try {
+  const auto entry = generations().find(generation);
+  if (!entry) {
+    put_error(error, error_size, "this configuration is closed");
+    return IGOR_GONE;
+  }
+  std::string problem;
+  if (entry->generation.start(after(now(), milliseconds(timeout_ms)), problem)) return IGOR_OK;
+  put_error(error, error_size, problem);
+  return IGOR_FAILED;
+} catch (const std::bad_alloc&) {
+  return IGOR_NO_MEMORY;
+} catch (const std::exception& problem) {
+  put_error(error, error_size, problem.what());
+  return IGOR_FAILED;
+}
+
+igor_status igor_generation_close(igor_handle generation) noexcept try {
+  const auto entry = generations().take(generation);
+  if (!entry) return IGOR_GONE;
+  return close_generation(entry) == 0 ? IGOR_OK : IGOR_TIMEOUT;
+} catch (...) {
+  return IGOR_FAILED;
+}

@@ -1,0 +1,18 @@
+// The scopes of all open generations, by handle: how a request finds where its worker names resolve.
+#pragma once
+
+#include <memory>
+
+#include "caddy-plugin/bridge/igor.h"
+#include "module/scope.h"
+
+namespace igor::api {
+
+// Null when the handle is stale or 0. Any thread.
+std::shared_ptr<Scope> find_scope(igor_handle handle);
+
+// Closes every generation that is still open; for the engine's stop. Returns how many threads had to be
+// left behind. Blocks, see igor_generation_close().
+size_t close_all_generations();
+
+}  // namespace igor::api
