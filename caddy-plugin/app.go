@@ -1,0 +1,198 @@
+package igor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+)
+
+// App is Igor's global configuration: the settings of the PHP engine, and the background workers that every php_server can
+// reach. It is the igor block in the Caddyfile's global options.
+//
+// Lifetime: one App per load of the configuration. Provision checks and resolves; only Start starts PHP, so that
+// "igor validate" never does. What an App has under way lives in its load.
+type App struct {
+	// The number of PHP threads for HTTP requests. Default: twice the number of CPUs, at least 4. It can only be changed by
+	// starting the server again.
+	NumThreads int `json:"num_threads,omitempty"`
+
+	// How long a request may wait for a PHP thread before it is answered with 503. Default: no bound. It can only be
+	// changed by starting the server again.
+	MaxWaitTime caddy.Duration `json:"max_wait_time,omitempty"`
+
+	// php.ini settings, stronger than those of php.ini files. They can only be changed by starting the server again.
+	PHPIni map[string]string `json:"php_ini,omitempty"`
+
+	// The background workers that all php_servers share, unless they have one of the same name themselves.
+	Workers []WorkerConfig `json:"workers,omitempty"`
+
+	// Where the block was declared, "Caddyfile:2". Only for messages.
+	Source string `json:"source,omitempty"`
+
+	ctx    caddy.Context
+	logger *zap.Logger
+	load   *load
+	// Gathered while handlers are provisioned, which Caddy does one after the other.
+	scopes []*scopeConfig
+}
+
+// maxThreads is the most HTTP threads that the library takes.
+const maxThreads = 4096
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "igor",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// Provision checks the configuration and finds the scripts.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx = ctx
+	a.logger = ctx.Logger()
+	a.load = newLoad()
+	a.load.logger = a.logger
+
+	if err := checkWorkers(a.Workers, "the global block"); err != nil {
+		return err
+	}
+	base, err := os.Getwd()
+	if err != nil {
+		return fmt.Errorf("finding the working directory: %w", err)
+	}
+	for i := range a.Workers {
+		if err := a.Workers[i].resolve(base, "the working directory"); err != nil {
+			return err
+		}
+	}
+	if len(a.Workers) > 0 {
+		a.scopes = append(a.scopes, &scopeConfig{label: "global", global: true, workers: a.Workers})
+	}
+	return nil
+}
+
+// Validate refuses settings that are out of range.
+func (a *App) Validate() error { return a.check() }
+
+func (a *App) check() error {
+	if a.NumThreads < 0 || a.NumThreads > maxThreads {
+		return refuse("num_threads", "num_threads %d: must be between 1 and %d; leave it out for twice the number of CPUs", a.NumThreads, maxThreads)
+	}
+	if err := checkDuration("max_wait_time", time.Duration(a.MaxWaitTime)); err != nil {
+		return err
+	}
+	for key, value := range a.PHPIni {
+		if err := checkIni(key, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addScope puts a handler's workers on the list. Handlers with the same number share one scope.
+func (a *App) addScope(h *Handler) *scopeConfig {
+	label := h.Name
+	if h.ServerIdx != 0 {
+		for _, s := range a.scopes {
+			if s.number == h.ServerIdx {
+				return s
+			}
+		}
+		if label == "" {
+			label = "php_server " + strconv.Itoa(h.ServerIdx)
+		}
+	}
+	if label == "" {
+		label = "php " + strconv.Itoa(len(a.scopes)+1)
+	}
+	s := &scopeConfig{label: label, number: h.ServerIdx, workers: h.Workers}
+	a.scopes = append(a.scopes, s)
+	return s
+}
+
+// Start starts PHP, unless it runs already, and this load's workers. It returns when all workers with num are ready.
+func (a *App) Start() error {
+	l := a.load
+	logSink.attach(l, a.logger)
+	if v, err := a.ctx.AppIfConfigured("http"); err == nil {
+		if http, ok := v.(*caddyhttp.App); ok {
+			l.httpGrace = time.Duration(http.GracePeriod)
+		}
+	}
+	threads := a.NumThreads
+	if threads == 0 {
+		threads = defaultThreads()
+	}
+	err := l.open(engineSettings{threads: threads, maxWait: time.Duration(a.MaxWaitTime), ini: phpIniText(a.PHPIni)}, a.scopes)
+	if err != nil {
+		return err
+	}
+	if err := l.boot(); err != nil {
+		// Caddy does not stop an app that did not start.
+		l.retire()
+		<-l.retired
+		return err
+	}
+	if n := a.workerCount(); n > 0 {
+		a.logger.Info("background workers are ready", zap.Int("pools", n))
+	}
+	return nil
+}
+
+func (a *App) workerCount() int {
+	n := 0
+	for _, s := range a.scopes {
+		n += len(s.workers)
+	}
+	return n
+}
+
+// Stop is called while HTTP servers may still take requests for this load; see load for why it does nothing then.
+func (a *App) Stop() error {
+	if !a.load.hasServers() {
+		a.load.retire()
+	}
+	return nil
+}
+
+// Cleanup ends what Provision and Start have begun, however far they came. When the process exits it waits for all of it.
+func (a *App) Cleanup() error {
+	if a.load == nil {
+		return nil
+	}
+	a.load.retire()
+	if caddy.Exiting() {
+		pendingLoads.Wait()
+	}
+	return nil
+}
+
+// appOf finds the app under either of its names.
+func appOf(ctx caddy.Context) (*App, error) {
+	v, err := ctx.AppIfConfigured("frankenphp")
+	if err == nil {
+		return &v.(*FrankenPHP).App, nil
+	}
+	if !errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, err
+	}
+	if v, err = ctx.App("igor"); err != nil {
+		return nil, err
+	}
+	return v.(*App), nil
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.Validator    = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,242 @@
+// Package bridge is the Go side of the C ABI in igor.h, and the only package of this module that imports "C".
+//
+// What it is: typed handles, options and errors over the library's functions, one Go function per C function and no
+// policy of its own. Everything may be called from any goroutine, unless its comment says otherwise. Handles are plain
+// numbers that carry their generation, so a stale one is answered with ErrGone by the library and can't hurt.
+//
+// Memory: strings going in are borrowed for the call. Slices coming out of Request.Next and NextLog lie in the library's
+// memory and are valid until the next call on the same request or log; nothing here copies them.
+//
+// Calls that wait (Next, NextLog, Generation.Start and Close, StopEngine) hold an OS thread while they do. The library
+// never calls back into Go.
+package bridge
+
+/*
+#cgo pkg-config: --static igor
+#cgo noescape shim_request_start
+#cgo nocallback shim_request_start
+#cgo noescape shim_request_next
+#cgo nocallback shim_request_next
+#cgo nocallback igor_request_abort
+#cgo nocallback igor_request_release
+#include <stdlib.h>
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"time"
+	"unsafe"
+
+	"github.com/igor-php/igor/caddy-plugin/internal/packed"
+)
+
+// The library's answers that callers tell apart. All others come as an *Error with the library's own sentence.
+var (
+	// ErrGone says that the handle was released or its generation closed.
+	ErrGone = errors.New("igor: the handle is stale: its request was released or its configuration closed")
+	// ErrState says that the call is not possible now: the engine does not run, runs already, or is draining.
+	ErrState = errors.New("igor: the PHP engine is not running or is shutting down")
+	// ErrTimeout says that the time given ran out.
+	ErrTimeout = errors.New("igor: the time allowed ran out")
+)
+
+// Error is a failure in the library's words. It unwraps to one of the sentinels above where there is one.
+type Error struct {
+	Message string
+	kind    error
+}
+
+func (e *Error) Error() string { return e.Message }
+func (e *Error) Unwrap() error { return e.kind }
+
+// errorSize is room for the longest sentence that the library writes, with a script's own error in it.
+const errorSize = 4096
+
+type errorBuffer [errorSize]byte
+
+func (b *errorBuffer) ptr() *C.char { return (*C.char)(unsafe.Pointer(&b[0])) }
+
+// check turns a status into an error, with the text of the buffer when the library wrote one.
+func check(status C.igor_status, buffer *errorBuffer) error {
+	if status == C.IGOR_OK {
+		return nil
+	}
+	var kind error
+	switch status {
+	case C.IGOR_GONE:
+		kind = ErrGone
+	case C.IGOR_STATE:
+		kind = ErrState
+	case C.IGOR_TIMEOUT:
+		kind = ErrTimeout
+	}
+	if buffer != nil && buffer[0] != 0 {
+		return &Error{Message: C.GoString(buffer.ptr()), kind: kind}
+	}
+	if kind != nil {
+		return kind
+	}
+	switch status {
+	case C.IGOR_INVALID:
+		return &Error{Message: "igor: an argument is out of its range"}
+	case C.IGOR_NO_MEMORY:
+		return &Error{Message: "igor: out of memory"}
+	case C.IGOR_MISMATCH:
+		return &Error{Message: "igor: the library and the server are of different builds; build both again"}
+	default:
+		return &Error{Message: fmt.Sprintf("igor: the operation failed (status %d)", int(status))}
+	}
+}
+
+// CheckABI says whether the library that was linked is the one that this package was written for.
+func CheckABI() error {
+	var buffer errorBuffer
+	return check(C.igor_abi_check(C.IGOR_ABI_VERSION, buffer.ptr(), errorSize), &buffer)
+}
+
+// Version is the library's version.
+func Version() string { return C.GoString(C.igor_version()) }
+
+// PHPVersion is the version of the PHP that the library was linked with.
+func PHPVersion() string { return C.GoString(C.igor_php_version()) }
+
+// millis rounds up, so that a wait of some microseconds does not become 0, which means "none" to the library.
+func millis(d time.Duration) C.uint32_t {
+	if d <= 0 {
+		return 0
+	}
+	ms := (d + time.Millisecond - 1) / time.Millisecond
+	return C.uint32_t(min(int64(ms), math.MaxUint32))
+}
+
+func stringPtr(s string) *C.char { return (*C.char)(unsafe.Pointer(unsafe.StringData(s))) }
+func bytesPtr(b []byte) *C.char  { return (*C.char)(unsafe.Pointer(unsafe.SliceData(b))) }
+
+// view is a Go slice over the library's memory.
+func view(s C.igor_str) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(s.data)), int(s.len)) }
+
+// EngineOptions is what the PHP engine is started with, once for the life of the process.
+type EngineOptions struct {
+	HTTPThreads int
+	INI         string        // lines of php.ini, "key=value"
+	MaxWait     time.Duration // for an HTTP thread; 0: no bound
+}
+
+// StartEngine starts PHP.
+func StartEngine(o EngineOptions) error {
+	var buffer errorBuffer
+	return check(C.shim_engine_start(C.uint32_t(o.HTTPThreads), millis(o.MaxWait), stringPtr(o.INI),
+		C.size_t(len(o.INI)), buffer.ptr(), errorSize), &buffer)
+}
+
+// StopEngine refuses new requests, ends the running ones within grace, and stops PHP. ErrTimeout says that a thread could
+// not be ended and was left behind.
+func StopEngine(grace time.Duration) error {
+	return check(C.igor_engine_stop(millis(grace)), nil)
+}
+
+// Generation names one load of the configuration.
+type Generation uint64
+
+// Scope names the pools of one php_server, or the global ones.
+type Scope uint64
+
+// OpenGeneration makes an empty generation.
+func OpenGeneration() (Generation, error) {
+	var buffer errorBuffer
+	var handle C.igor_handle
+	err := check(C.igor_generation_open(&handle, buffer.ptr(), errorSize), &buffer)
+	return Generation(handle), err
+}
+
+// OpenScope adds a scope; the label is for logs. At most one is global.
+func (g Generation) OpenScope(label string, global bool) (Scope, error) {
+	var buffer errorBuffer
+	var handle C.igor_handle
+	isGlobal := C.int(0)
+	if global {
+		isGlobal = 1
+	}
+	err := check(C.shim_scope_open(C.igor_handle(g), stringPtr(label), C.size_t(len(label)), isGlobal, &handle,
+		buffer.ptr(), errorSize), &buffer)
+	return Scope(handle), err
+}
+
+// Start boots the pools that want threads at boot and waits until each is ready, at most timeout. After an error the
+// caller closes the generation.
+func (g Generation) Start(timeout time.Duration) error {
+	var buffer errorBuffer
+	return check(C.igor_generation_start(C.igor_handle(g), millis(timeout), buffer.ptr(), errorSize), &buffer)
+}
+
+// Close drains and forgets all pools. It blocks for as long as their graces last.
+func (g Generation) Close() error {
+	return check(C.igor_generation_close(C.igor_handle(g)), nil)
+}
+
+// PoolOptions describes one pool of background workers. Zero values mean the library's defaults, where igor.h names one.
+type PoolOptions struct {
+	Name                   string // empty: the catch-all of its scope
+	File                   string
+	Env                    []byte // packed pairs
+	Num                    int
+	MaxThreads             int
+	Queue                  int
+	Reject                 bool
+	Updates                int
+	MaxPayload             uint64
+	TaskTimeout            time.Duration
+	StopGrace              time.Duration
+	MaxConsecutiveFailures int
+	BackoffMin             time.Duration
+	BackoffMax             time.Duration
+}
+
+// AddPool adds a pool to the scope.
+func (s Scope) AddPool(o *PoolOptions) error {
+	block := make([]byte, 0, len(o.Name)+len(o.File)+len(o.Env)+1)
+	block = append(append(append(block, o.Name...), o.File...), o.Env...)
+	pool := C.shim_pool{
+		name_len:                 C.uint32_t(len(o.Name)),
+		file_len:                 C.uint32_t(len(o.File)),
+		env_len:                  C.uint32_t(len(o.Env)),
+		num:                      C.uint32_t(o.Num),
+		max_threads:              C.uint32_t(o.MaxThreads),
+		queue:                    C.uint32_t(o.Queue),
+		updates:                  C.uint32_t(o.Updates),
+		max_payload:              C.uint64_t(o.MaxPayload),
+		task_timeout_ms:          C.uint64_t(millis(o.TaskTimeout)),
+		stop_grace_ms:            millis(o.StopGrace),
+		max_consecutive_failures: C.int32_t(o.MaxConsecutiveFailures),
+		backoff_min_ms:           millis(o.BackoffMin),
+		backoff_max_ms:           millis(o.BackoffMax),
+	}
+	if o.Reject {
+		pool.overflow_reject = 1
+	}
+	var buffer errorBuffer
+	return check(C.shim_pool_add(C.igor_handle(s), &pool, bytesPtr(block), buffer.ptr(), errorSize), &buffer)
+}
+
+// RunCLI runs a script as PHP's own command line would and returns its exit status. args[0] is the program's name. It
+// takes over the process: no engine may be started beside it.
+func RunCLI(args []string) int {
+	runtime.LockOSThread()
+	argv := make([]*C.char, len(args)+1)
+	for i, a := range args {
+		argv[i] = C.CString(a)
+	}
+	// argv must be C memory: it holds pointers.
+	size := C.size_t(len(argv)) * C.size_t(unsafe.Sizeof(argv[0]))
+	list := C.malloc(size)
+	copy(unsafe.Slice((**C.char)(list), len(argv)), argv)
+	return int(C.igor_cli_main(C.int(len(args)), (**C.char)(list)))
+}
+
+// AppendEnv packs sorted pairs for PoolOptions.Env.
+func AppendEnv(dst []byte, key, value string) []byte { return packed.AppendPair(dst, key, value) }

@@ -1,0 +1,197 @@
+package igor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/igor-php/igor/caddy-plugin/bridge"
+)
+
+const (
+	// readyTimeout bounds the boot of all workers with num together.
+	readyTimeout = 60 * time.Second
+	// exitGrace is how long requests may go on when the process ends and Caddy's grace_period does not say. Caddy's own
+	// default is for ever; a script that never ends would then keep the process alive.
+	exitGrace = 10 * time.Second
+	// reloadDrain is how long the requests of a replaced configuration keep their workers, unless grace_period says.
+	reloadDrain = 10 * time.Second
+)
+
+// backend is the library as the app's life needs it. Tests put another in its place.
+type backend interface {
+	StartEngine(o bridge.EngineOptions) error
+	StopEngine(grace time.Duration) error
+	OpenGeneration() (bridge.Generation, error)
+	OpenScope(g bridge.Generation, label string, global bool) (bridge.Scope, error)
+	AddPool(s bridge.Scope, o *bridge.PoolOptions) error
+	StartGeneration(g bridge.Generation, timeout time.Duration) error
+	CloseGeneration(g bridge.Generation) error
+}
+
+// library is the backend that serves.
+type library struct{}
+
+func (library) StartEngine(o bridge.EngineOptions) error { return bridge.StartEngine(o) }
+func (library) StopEngine(grace time.Duration) error     { return bridge.StopEngine(grace) }
+func (library) OpenGeneration() (bridge.Generation, error) {
+	return bridge.OpenGeneration()
+}
+func (library) OpenScope(g bridge.Generation, label string, global bool) (bridge.Scope, error) {
+	return g.OpenScope(label, global)
+}
+func (library) AddPool(s bridge.Scope, o *bridge.PoolOptions) error { return s.AddPool(o) }
+func (library) StartGeneration(g bridge.Generation, timeout time.Duration) error {
+	return g.Start(timeout)
+}
+func (library) CloseGeneration(g bridge.Generation) error { return g.Close() }
+
+// theBackend is what engines are made of.
+var theBackend backend = library{}
+
+// engine is PHP in this process: one at a time, shared by all loads of the configuration. Each load holds a reference in
+// enginePool, and so does a load that drains; the last one to let go stops it.
+//
+// Its settings are those of the load that started it. A later load that wants others is told that it takes a restart.
+type engine struct {
+	settings engineSettings
+	backend  backend
+
+	// slots bounds how many requests are inside the library at once. One there holds an OS thread while it waits, and Go
+	// ends the process at ten thousand of those. The rest wait here, as goroutines, first come first served. There are
+	// more slots than PHP threads, so that a thread that comes free finds its next request at once.
+	slots chan struct{}
+	// closing is closed when the engine begins to stop: nobody waits for a slot any longer.
+	closing chan struct{}
+
+	stopOnce sync.Once
+	stopErr  error
+}
+
+// engineSettings can only be chosen when PHP starts.
+type engineSettings struct {
+	threads int
+	maxWait time.Duration
+	ini     string
+}
+
+const engineKey = "php"
+
+var enginePool = caddy.NewUsagePool()
+
+// acquireEngine gives the running engine, or starts it.
+func acquireEngine(settings engineSettings, logger *zap.Logger) (*engine, error) {
+	value, loaded, err := enginePool.LoadOrNew(engineKey, func() (caddy.Destructor, error) {
+		if err := bridge.CheckABI(); err != nil {
+			return nil, err
+		}
+		logSink.start()
+		e := &engine{
+			settings: settings,
+			backend:  theBackend,
+			slots:    make(chan struct{}, 2*settings.threads),
+			closing:  make(chan struct{}),
+		}
+		began := time.Now()
+		err := e.backend.StartEngine(bridge.EngineOptions{
+			HTTPThreads: settings.threads,
+			INI:         settings.ini,
+			MaxWait:     settings.maxWait,
+		})
+		if err != nil {
+			return nil, err
+		}
+		logger.Info("PHP started",
+			zap.String("version", bridge.PHPVersion()),
+			zap.Int("num_threads", settings.threads),
+			zap.Duration("took", time.Since(began)))
+		return e, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting PHP: %w", err)
+	}
+	e := value.(*engine)
+	if loaded {
+		e.warnOfOtherSettings(settings, logger)
+	}
+	return e, nil
+}
+
+// release lets go of one reference; the last one stops PHP.
+func releaseEngine() error {
+	_, err := enginePool.Delete(engineKey)
+	return err
+}
+
+func (e *engine) warnOfOtherSettings(wanted engineSettings, logger *zap.Logger) {
+	const message = "this setting takes effect only when the server is started again; PHP goes on with the old one"
+	if wanted.threads != e.settings.threads {
+		logger.Warn(message, zap.String("setting", "num_threads"), zap.Int("running", e.settings.threads), zap.Int("configured", wanted.threads))
+	}
+	if wanted.maxWait != e.settings.maxWait {
+		logger.Warn(message, zap.String("setting", "max_wait_time"), zap.Duration("running", e.settings.maxWait), zap.Duration("configured", wanted.maxWait))
+	}
+	if wanted.ini != e.settings.ini {
+		logger.Warn(message, zap.String("setting", "php_ini"))
+	}
+}
+
+// Destruct implements caddy.Destructor: nobody needs PHP any more.
+func (e *engine) Destruct() error {
+	err := e.stop(exitGrace)
+	if caddy.Exiting() {
+		logSink.finish()
+	}
+	return err
+}
+
+// stop ends requests within grace and stops PHP, once.
+func (e *engine) stop(grace time.Duration) error {
+	e.stopOnce.Do(func() {
+		close(e.closing)
+		err := e.backend.StopEngine(grace)
+		if errors.Is(err, bridge.ErrTimeout) {
+			err = fmt.Errorf("stopping PHP: a thread could not be ended within %v and is left behind: %w", grace, err)
+		}
+		e.stopErr = err
+	})
+	return e.stopErr
+}
+
+// admit waits for a slot: at most max_wait_time, while the client is there and the engine runs.
+func (e *engine) admit(ctx context.Context) error {
+	select {
+	case e.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	var expired <-chan time.Time
+	if e.settings.maxWait > 0 {
+		timer := time.NewTimer(e.settings.maxWait)
+		defer timer.Stop()
+		expired = timer.C
+	}
+	select {
+	case e.slots <- struct{}{}:
+		return nil
+	case <-expired:
+		return errOverloaded
+	case <-e.closing:
+		return bridge.ErrState
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// dismiss gives the slot back.
+func (e *engine) dismiss() { <-e.slots }
+
+// defaultThreads is the number of HTTP threads when none is configured: two per CPU, because scripts wait as often as they
+// compute, and at least four, because some wait long for their tasks.
+func defaultThreads() int { return max(4, 2*runtime.GOMAXPROCS(0)) }

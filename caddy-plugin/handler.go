@@ -1,0 +1,240 @@
+package igor
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/igor-php/igor/caddy-plugin/bridge"
+)
+
+// Handler answers requests with PHP scripts below a document root. It is the php directive, the middle part of
+// php_server, and the place where the workers of a php_server are configured.
+//
+// Lifetime: one per load of the configuration (and per server that the block applies to). Each request enters the load's
+// gate, so that a reload knows when the last of them is done.
+type Handler struct {
+	// A label for the logs. Default: the number of the block.
+	Name string `json:"name,omitempty"`
+
+	// The document root. Default: the site's root, {http.vars.root}.
+	Root string `json:"root,omitempty"`
+
+	// The substrings that end the script's part of a path; what follows is PATH_INFO. Default: .php
+	SplitPath []string `json:"split_path,omitempty"`
+
+	// Whether a document root that is a symbolic link is resolved, once, when the configuration is loaded. Default: true.
+	ResolveRootSymlink *bool `json:"resolve_root_symlink,omitempty"`
+
+	// Environment variables for scripts and workers, also in $_SERVER. Placeholders are replaced for each request.
+	Env map[string]string `json:"env,omitempty"`
+
+	// The background workers that only this block's scripts can reach.
+	Workers []WorkerConfig `json:"workers,omitempty"`
+
+	// Tells blocks apart. Handlers with the same number are one php_server and share its workers.
+	ServerIdx int `json:"server_idx,omitempty"`
+
+	app    *App
+	load   *load
+	scope  *scopeConfig
+	logger *zap.Logger
+
+	root       string // absolute; empty when it has placeholders
+	rootFormat string // with placeholders
+	env        []byte // packed, without placeholders
+	dynamicEnv []envPair
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.php",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision resolves paths and puts the block's workers on the app's list. It starts nothing.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	app, err := appOf(ctx)
+	if err != nil {
+		return err
+	}
+	h.app = app
+	h.load = app.load
+
+	if err := h.provisionRoot(); err != nil {
+		return err
+	}
+	if len(h.SplitPath) == 0 {
+		h.SplitPath = []string{".php"}
+	}
+	if err := checkSplit(h.SplitPath); err != nil {
+		return err
+	}
+	for i, s := range h.SplitPath {
+		h.SplitPath[i] = strings.ToLower(s)
+	}
+
+	if err := checkEnv(h.Env); err != nil {
+		return err
+	}
+	for _, key := range sortedKeys(h.Env) {
+		if value := h.Env[key]; strings.ContainsRune(value, '{') {
+			h.dynamicEnv = append(h.dynamicEnv, envPair{key, value})
+		} else {
+			h.env = bridge.AppendEnv(h.env, key, value)
+		}
+	}
+
+	where := "this php handler"
+	if h.ServerIdx != 0 {
+		where = "php_server " + strconv.Itoa(h.ServerIdx)
+	}
+	if err := checkWorkers(h.Workers, where); err != nil {
+		return err
+	}
+	base, baseIs := h.root, "the php_server's root"
+	if h.Root == "" || h.root == "" {
+		if base, err = os.Getwd(); err != nil {
+			return fmt.Errorf("finding the working directory: %w", err)
+		}
+		baseIs = `the working directory, because the php_server has no "root" of its own`
+	}
+	for i := range h.Workers {
+		w := &h.Workers[i]
+		if err := w.resolve(base, baseIs); err != nil {
+			return err
+		}
+		w.inheritEnv(h.Env)
+	}
+	h.scope = app.addScope(h)
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		h.load.watch(server)
+	}
+	return nil
+}
+
+// provisionRoot makes the document root absolute where it is known before a request.
+func (h *Handler) provisionRoot() error {
+	if h.Root == "" {
+		h.rootFormat = "{http.vars.root}"
+		return nil
+	}
+	root := caddy.NewReplacer().ReplaceKnown(h.Root, "")
+	if strings.ContainsAny(root, "{}") {
+		h.rootFormat = root
+		return nil
+	}
+	root, err := caddy.FastAbs(root)
+	if err != nil {
+		return fmt.Errorf("php: root %q can't be made absolute: %w", h.Root, err)
+	}
+	if h.ResolveRootSymlink == nil || *h.ResolveRootSymlink {
+		resolved, err := filepath.EvalSymlinks(root)
+		if err != nil {
+			return fmt.Errorf("php: root %q: %w; create the directory, or set resolve_root_symlink to false when it comes into being later", h.Root, err)
+		}
+		root = resolved
+	}
+	h.root = root
+	return nil
+}
+
+// documentRoot is the root for this request.
+func (h *Handler) documentRoot(repl *caddy.Replacer) (string, error) {
+	if h.root != "" {
+		return h.root, nil
+	}
+	root, err := caddy.FastAbs(repl.ReplaceKnown(h.rootFormat, ""))
+	if err != nil {
+		return "", fmt.Errorf("php: root %q can't be made absolute: %w", h.rootFormat, err)
+	}
+	return root, nil
+}
+
+// requestBuffers are what a request needs from Go, kept from one to the next.
+type requestBuffers struct {
+	data  bridge.RequestData
+	event bridge.Event
+	input []byte
+}
+
+var bufferPool = sync.Pool{New: func() any { return new(requestBuffers) }}
+
+// maxKeptBuffer bounds what an unusually large request leaves behind in the pool.
+const maxKeptBuffer = 256 << 10
+
+func putBuffers(b *requestBuffers) {
+	if cap(b.data.Buf) > maxKeptBuffer {
+		b.data.Buf = nil
+	}
+	b.event = bridge.Event{}
+	bufferPool.Put(b)
+}
+
+// ServeHTTP runs the script that r asks for. The next handler is never called: a php route ends the chain.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	ctx := r.Context()
+	if err := h.load.enter(ctx); err != nil {
+		return unavailable(w, err)
+	}
+	defer h.load.leave()
+
+	repl := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	root, err := h.documentRoot(repl)
+	if err != nil {
+		return caddyhttp.Error(http.StatusInternalServerError, err)
+	}
+	script, err := splitScriptPath(r, root, h.SplitPath)
+	if err != nil {
+		return err
+	}
+	target := requestTarget{scope: h.scope.handle, root: root, script: script, env: h.env}
+	if len(h.dynamicEnv) > 0 {
+		target.dynamicEnv = make([]envPair, len(h.dynamicEnv))
+		for i, e := range h.dynamicEnv {
+			target.dynamicEnv[i] = envPair{e.key, repl.ReplaceAll(e.value, "")}
+		}
+	}
+
+	if err := h.load.engine.admit(ctx); err != nil {
+		return unavailable(w, err)
+	}
+	defer h.load.engine.dismiss()
+
+	buffers := bufferPool.Get().(*requestBuffers)
+	defer putBuffers(buffers)
+	fillRequest(&buffers.data, r, &target)
+	request, err := buffers.data.Start()
+	if err != nil {
+		return unavailable(w, err)
+	}
+	defer request.Release()
+	return serveExchange(w, r, request, buffers)
+}
+
+// errOverloaded says that no PHP thread came free within max_wait_time.
+var errOverloaded = errors.New("no PHP thread was free within max_wait_time")
+
+// unavailable is the answer when PHP can't take the request now. Clients may come again soon.
+func unavailable(w http.ResponseWriter, err error) error {
+	w.Header().Set("Retry-After", "1")
+	return caddyhttp.Error(http.StatusServiceUnavailable, err)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

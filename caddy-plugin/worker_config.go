@@ -1,0 +1,384 @@
+package igor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/igor-php/igor/caddy-plugin/bridge"
+)
+
+// Limits of what a worker block may ask for. They are far above any use that makes sense on one machine, and catch a slip
+// of the finger before it becomes ten thousand threads.
+const (
+	maxWorkerThreads = 4096
+	maxQueue         = 10_000_000
+	maxUpdates       = 65_536
+	maxNameBytes     = 255
+	maxPayloadLimit  = 4 << 30
+	maxDuration      = 365 * 24 * time.Hour
+
+	defaultStopGrace = 5 * time.Second
+)
+
+// WorkerConfig is one pool of PHP workers: the worker directive, in the global block or in a php_server.
+//
+// A zero value means "not given", and the default is used. The rules for the values are in check and resolve; both the
+// Caddyfile and JSON go through them.
+type WorkerConfig struct {
+	// The name that PHP code sends tasks to. A background worker without a name is the catch-all of its scope: it
+	// answers for every name that no other worker of the scope has.
+	Name string `json:"name,omitempty"`
+
+	// The worker script. Relative paths start at the php_server's root, or at the working directory in the global block.
+	FileName string `json:"file_name,omitempty"`
+
+	// Whether this is a pool of background workers, which take tasks instead of HTTP requests.
+	Background bool `json:"background,omitempty"`
+
+	// How many threads start at boot; the server is not up before they are ready. 0: the first task starts one.
+	Num int `json:"num,omitempty"`
+
+	// The most threads the pool may have, at least num. For a catch-all: the most names it answers for. Default: num, or
+	// 1; for a catch-all 16.
+	MaxThreads int `json:"max_threads,omitempty"`
+
+	// Environment variables of the script.
+	Env map[string]string `json:"env,omitempty"`
+
+	// How many accepted tasks may wait for a worker. Default: 0, so that a sender waits while no worker does.
+	Queue int `json:"queue,omitempty"`
+
+	// What happens to a sender when the queue is full: "block" (default) until its timeout, or "reject" at once.
+	Overflow string `json:"overflow,omitempty"`
+
+	// The deadline of a task, from its acceptance, in wall-clock time. Default: none.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	// How many updates of a task may wait to be read by its sender. Default: 16.
+	Updates int `json:"updates,omitempty"`
+
+	// The most bytes of one payload. Default: 64 MiB.
+	MaxPayload int64 `json:"max_payload,omitempty"`
+
+	// How long a worker may go on after it was told to stop. Default: 5s.
+	StopGrace caddy.Duration `json:"stop_grace,omitempty"`
+
+	// After how many failures in a row the pool gives up. -1: never. Default: 6.
+	MaxConsecutiveFailures int `json:"max_consecutive_failures,omitempty"`
+
+	// The first and the longest pause before a failed worker is started again. Defaults: 100ms and 10s.
+	RestartBackoffMin caddy.Duration `json:"restart_backoff_min,omitempty"`
+	RestartBackoffMax caddy.Duration `json:"restart_backoff_max,omitempty"`
+
+	// Paths of HTTP worker mode. Not available yet.
+	MatchPath []string `json:"match_path,omitempty"`
+
+	// Patterns of files whose changes restart the worker. Not available yet.
+	Watch []string `json:"watch,omitempty"`
+
+	// Where the worker was declared, "Caddyfile:12". Only for messages.
+	Source string `json:"source,omitempty"`
+}
+
+// fieldError is a refused value. The Caddyfile parser uses the directive's name to point at its line.
+type fieldError struct {
+	directive string
+	message   string
+}
+
+func (e *fieldError) Error() string { return e.message }
+
+func refuse(directive, format string, args ...any) error {
+	return &fieldError{directive: directive, message: fmt.Sprintf(format, args...)}
+}
+
+// label names the worker in messages: worker "thumbnails" (Caddyfile:12).
+func (w *WorkerConfig) label() string {
+	name := `catch-all worker`
+	if w.Name != "" {
+		name = fmt.Sprintf("worker %q", w.Name)
+	} else if !w.Background {
+		name = fmt.Sprintf("worker %q", w.FileName)
+	}
+	if w.Source != "" {
+		return name + " (" + w.Source + ")"
+	}
+	return name
+}
+
+// check refuses what can be refused without looking at the file system.
+func (w *WorkerConfig) check() error {
+	if w.Background && len(w.MatchPath) > 0 {
+		return refuse("match", `match %s: a background worker takes tasks, not requests, so it can't have a "match"; remove "match", or remove "background"`, strings.Join(w.MatchPath, " "))
+	}
+	if !w.Background {
+		return refuse("worker", `worker %q has no "background": HTTP worker mode is not available in this version of Igor; add "background" to the block for a pool that takes tasks, or remove the worker and let php_server run the script for each request`, w.FileName)
+	}
+	if len(w.Watch) > 0 {
+		return refuse("watch", `watch: restarting workers when files change is not available in this version of Igor; remove it and reload the configuration after a change`)
+	}
+	if w.FileName == "" {
+		return refuse("worker", `worker: no script given; write "worker /path/to/script.php { ... }" or "file /path/to/script.php" in the block`)
+	}
+	if strings.ContainsRune(w.FileName, 0) {
+		return refuse("file", "file %q: a path can't contain a NUL byte", w.FileName)
+	}
+	if err := checkName(w.Name); err != nil {
+		return err
+	}
+	for _, n := range []struct {
+		directive string
+		value     int
+		lowest    int
+		highest   int
+		meaning   string
+	}{
+		{"num", w.Num, 0, maxWorkerThreads, "the number of threads to start at boot, such as 2 (0: the first task starts one)"},
+		{"max_threads", w.MaxThreads, 0, maxWorkerThreads, "the most threads of the pool, such as 4"},
+		{"queue", w.Queue, 0, maxQueue, "the number of tasks that may wait for a worker, such as 100 (0: none)"},
+		{"updates", w.Updates, 0, maxUpdates, "the number of a task's updates that may wait to be read, such as 16"},
+		{"max_consecutive_failures", w.MaxConsecutiveFailures, -1, math.MaxInt32, "the number of failures in a row after which the pool gives up, such as 6 (-1: never)"},
+	} {
+		if n.value < n.lowest || n.value > n.highest {
+			return refuse(n.directive, "%s %d: must be between %d and %d; give %s", n.directive, n.value, n.lowest, n.highest, n.meaning)
+		}
+	}
+	if w.Name == "" && w.Num > 0 {
+		return refuse("num", `num %d: a worker without a name answers for names that are not known at boot, so it can't start threads then; give the worker a "name", or remove "num"`, w.Num)
+	}
+	if w.Name != "" && w.MaxThreads > 0 && w.MaxThreads < w.Num {
+		return refuse("max_threads", `max_threads %d: is below num %d; raise "max_threads" or lower "num"`, w.MaxThreads, w.Num)
+	}
+	switch w.Overflow {
+	case "", "block", "reject":
+	default:
+		return refuse("overflow", `overflow %q: must be "block" (the sender waits) or "reject" (it gets an error at once)`, w.Overflow)
+	}
+	if w.MaxPayload < 0 || w.MaxPayload > maxPayloadLimit {
+		return refuse("max_payload", "max_payload %d: must be between 1 byte and 4GiB; give a size such as 16MiB", w.MaxPayload)
+	}
+	for _, d := range []struct {
+		directive string
+		value     caddy.Duration
+	}{
+		{"timeout", w.Timeout},
+		{"stop_grace", w.StopGrace},
+		{"restart_backoff", w.RestartBackoffMin},
+		{"restart_backoff", w.RestartBackoffMax},
+	} {
+		if err := checkDuration(d.directive, time.Duration(d.value)); err != nil {
+			return err
+		}
+	}
+	if w.RestartBackoffMin > 0 && w.RestartBackoffMax > 0 && w.RestartBackoffMin > w.RestartBackoffMax {
+		return refuse("restart_backoff", "restart_backoff %v %v: the first pause is longer than the longest; give the shorter one first", time.Duration(w.RestartBackoffMin), time.Duration(w.RestartBackoffMax))
+	}
+	return checkEnv(w.Env)
+}
+
+func checkName(name string) error {
+	if len(name) > maxNameBytes {
+		return refuse("name", "name %q...: is %d bytes long, at most %d are allowed", name[:32], len(name), maxNameBytes)
+	}
+	if !utf8.ValidString(name) {
+		return refuse("name", "name %q: is not UTF-8", name)
+	}
+	for _, r := range name {
+		if r < ' ' || r == 0x7f {
+			return refuse("name", "name %q: control characters are not allowed in a worker's name", name)
+		}
+	}
+	return nil
+}
+
+func checkDuration(directive string, d time.Duration) error {
+	if d < 0 || d > maxDuration {
+		return refuse(directive, "%s %v: must be above zero and at most a year; give a duration such as 500ms, 30s or 5m", directive, d)
+	}
+	return nil
+}
+
+func checkEnv(env map[string]string) error {
+	for key, value := range env {
+		if err := checkEnvPair(key, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkEnvPair(key, value string) error {
+	if key == "" || strings.ContainsAny(key, "=\x00") {
+		return refuse("env", `env %q: a variable's name can't be empty or contain "=" or NUL; write "env NAME value"`, key)
+	}
+	if strings.ContainsRune(value, 0) {
+		return refuse("env", "env %s: its value contains a NUL byte", key)
+	}
+	return nil
+}
+
+// checkWorkers looks at the workers of one scope together. where names the scope in messages.
+func checkWorkers(workers []WorkerConfig, where string) error {
+	seen := make(map[string]*WorkerConfig, len(workers))
+	for i := range workers {
+		w := &workers[i]
+		if err := w.check(); err != nil {
+			return err
+		}
+		first, twice := seen[w.Name]
+		if !twice {
+			seen[w.Name] = w
+			continue
+		}
+		also := ""
+		if first.Source != "" {
+			also = " (the first is at " + first.Source + ")"
+		}
+		if w.Name == "" {
+			return refuse("worker", `%s has two background workers without a "name"%s; only one can be the catch-all, so name the other`, where, also)
+		}
+		return refuse("name", "name %q: %s has two workers of this name%s; give each its own", w.Name, where, also)
+	}
+	return nil
+}
+
+// resolve makes the script's path absolute and makes sure that it can be read, so that a slip in the path is told before
+// anything starts. base is the directory for relative paths, baseIs says in messages what it is.
+func (w *WorkerConfig) resolve(base, baseIs string) error {
+	given := w.FileName
+	file := caddy.NewReplacer().ReplaceKnown(given, "")
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(base, file)
+	}
+	file = filepath.Clean(file)
+	hint := ""
+	if !filepath.IsAbs(given) {
+		hint = fmt.Sprintf(" (%q is relative to %s, %s)", given, baseIs, base)
+	}
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: the script %s does not exist%s; create it or correct \"file\"", w.label(), file, hint)
+	case err != nil:
+		return fmt.Errorf("%s: the script %s can't be looked at%s: %w; correct its path or permissions", w.label(), file, hint, unwrapPath(err))
+	case info.IsDir():
+		return fmt.Errorf("%s: the script %s is a directory%s; \"file\" must name a PHP file", w.label(), file, hint)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s: the script %s is not a regular file%s; \"file\" must name a PHP file", w.label(), file, hint)
+	}
+	f, err := os.Open(file) //nolint:gosec // the administrator's own path
+	if err != nil {
+		return fmt.Errorf("%s: the script %s can't be read%s: %w; make it readable for the user that the server runs as", w.label(), file, hint, unwrapPath(err))
+	}
+	_ = f.Close()
+	w.FileName = file
+	return nil
+}
+
+// unwrapPath leaves the path out of a file error, where the message has named it already.
+func unwrapPath(err error) error {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathErr.Err
+	}
+	return err
+}
+
+// inheritEnv gives the worker its php_server's variables, except those that it sets itself.
+func (w *WorkerConfig) inheritEnv(env map[string]string) {
+	merged := make(map[string]string, len(env)+len(w.Env))
+	for k, v := range env {
+		merged[k] = v
+	}
+	for k, v := range w.Env {
+		merged[k] = v
+	}
+	w.Env = merged
+}
+
+// stopGrace is the grace in force.
+func (w *WorkerConfig) stopGrace() time.Duration {
+	if w.StopGrace > 0 {
+		return time.Duration(w.StopGrace)
+	}
+	return defaultStopGrace
+}
+
+// poolOptions is the worker in the library's terms.
+func (w *WorkerConfig) poolOptions() *bridge.PoolOptions {
+	repl := caddy.NewReplacer()
+	var env []byte
+	for _, key := range sortedKeys(w.Env) {
+		env = bridge.AppendEnv(env, key, repl.ReplaceKnown(w.Env[key], ""))
+	}
+	return &bridge.PoolOptions{
+		Name:                   w.Name,
+		File:                   w.FileName,
+		Env:                    env,
+		Num:                    w.Num,
+		MaxThreads:             w.MaxThreads,
+		Queue:                  w.Queue,
+		Reject:                 w.Overflow == "reject",
+		Updates:                w.Updates,
+		MaxPayload:             uint64(w.MaxPayload),
+		TaskTimeout:            time.Duration(w.Timeout),
+		StopGrace:              w.stopGrace(),
+		MaxConsecutiveFailures: w.MaxConsecutiveFailures,
+		BackoffMin:             time.Duration(w.RestartBackoffMin),
+		BackoffMax:             time.Duration(w.RestartBackoffMax),
+	}
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// phpIniText writes settings as php.ini lines. A value that php.ini would read as more than a plain word is quoted.
+func phpIniText(settings map[string]string) string {
+	var b strings.Builder
+	for _, key := range sortedKeys(settings) {
+		b.WriteString(key)
+		b.WriteByte('=')
+		b.WriteString(iniValue(settings[key]))
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// iniValue quotes a value for php.ini unless it is a number, a word or an expression over constants such as
+// "E_ALL & ~E_DEPRECATED", which must stay bare to be understood.
+func iniValue(v string) string {
+	if _, err := strconv.ParseFloat(v, 64); err == nil || v == "" {
+		return v
+	}
+	bare := true
+	for _, c := range v {
+		isWord := c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !isWord && !strings.ContainsRune(" &|~^", c) {
+			bare = false
+			break
+		}
+	}
+	if bare {
+		return v
+	}
+	if !strings.ContainsRune(v, '\'') {
+		return "'" + v + "'" // nothing in it is special
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`).Replace(v) + `"`
+}
