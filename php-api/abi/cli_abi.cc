@@ -37,7 +37,7 @@ class Workers : public igor::sapi::CliHost {
       if (igor_pool_add(handle, &options, text, sizeof text) != IGOR_OK) return failed();
     }
     if (igor_generation_start(generation_, kReadyWithinMs, text, sizeof text) != IGOR_OK) return failed();
-    scope_ = igor::abi::find_scope(handle);
+    scope_ = igor::api::find_scope(handle);
     scope = scope_.get();
     return true;
   }

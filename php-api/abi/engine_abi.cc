@@ -48,7 +48,7 @@ igor_status igor_engine_start(const igor_engine_options* given, char* error, siz
 
 igor_status igor_engine_stop(uint32_t grace_ms) noexcept {
   return igor::abi::guarded(nullptr, 0, [&] {
-    igor::abi::close_all_generations();
+    igor::api::close_all_generations();
     return Engine::instance().stop(std::chrono::milliseconds(grace_ms)) ? IGOR_OK : IGOR_TIMEOUT;
   });
 }

@@ -54,7 +54,7 @@ igor_status igor_request_start(const igor_request_options* given, igor_handle* h
     }
     if (from.script_filename.len == 0) return IGOR_INVALID;
     std::shared_ptr<igor::Scope> scope;
-    if (from.scope != 0 && !(scope = igor::abi::find_scope(from.scope))) return IGOR_GONE;
+    if (from.scope != 0 && !(scope = igor::api::find_scope(from.scope))) return IGOR_GONE;
 
     HttpRequestOptions options;
     options.script_filename = view(from.script_filename);

@@ -1,0 +1,155 @@
+#include "sapi/php_thread.h"
+
+#include "sapi/error_report.h"
+#include "sapi/zend.h"
+
+ZEND_TSRMLS_CACHE_DEFINE()
+
+namespace igor::sapi {
+namespace {
+
+thread_local PhpThread* current_thread = nullptr;
+std::atomic<uint32_t> attached_threads{0};
+
+// A script that prints without ever ending its line is cut here.
+constexpr size_t kLongestLine = 16u << 10;
+
+void (*earlier_interrupt)(zend_execute_data*) = nullptr;
+
+// The engine calls this between two instructions, or after an internal function, when it was told to.
+void on_interrupt(zend_execute_data* execute_data) {
+  if (earlier_interrupt) earlier_interrupt(execute_data);
+  PhpThread* thread = current_thread;
+  if (!thread) return;
+  if (EG(exception)) {
+    // One is on its way already: if it ends the script, all is well; if it is caught, the next
+    // instruction after that comes here again.
+    if (!zend_is_unwind_exit(EG(exception))) zend_atomic_bool_store(&EG(vm_interrupt), true);
+    return;
+  }
+  const uint32_t nth = thread->take_interrupt();
+  if (nth == 0) return;
+  EG(exit_status) = 255;
+  // Unwinding skips catch and finally blocks but runs destructors; a destructor or a shutdown function
+  // that does not end is what the second time is for.
+  if (nth == 1 && EG(current_execute_data) && !(EG(flags) & EG_FLAGS_IN_SHUTDOWN)) {
+    zend_throw_unwind_exit();
+  } else {
+    zend_bailout();
+  }
+}
+
+}  // namespace
+
+PhpThread::PhpThread(Kind kind_, std::string label) : kind(kind_), thread_label(std::move(label)) {
+  attached_threads.fetch_add(1, std::memory_order_acq_rel);
+  attach();
+  current_thread = this;
+}
+
+PhpThread::~PhpThread() {
+  current_thread = nullptr;
+  detach();
+  attached_threads.fetch_sub(1, std::memory_order_acq_rel);
+}
+
+PhpThread* PhpThread::current() noexcept { return current_thread; }
+
+uint32_t PhpThread::attached() noexcept { return attached_threads.load(std::memory_order_acquire); }
+
+void PhpThread::attach() {
+  // Makes this thread's copy of all engine and extension globals. The stack's bounds are read here too
+  // (zend_call_stack_init), which is why the thread must already be the one that runs the scripts.
+  (void)ts_resource(0);
+  ZEND_TSRMLS_CACHE_UPDATE();
+  std::lock_guard lock(mutex_);
+  vm_interrupt_ = &EG(vm_interrupt);
+}
+
+void PhpThread::detach() {
+  {
+    std::lock_guard lock(mutex_);
+    vm_interrupt_ = nullptr;
+  }
+  ts_free_thread();
+  ZEND_TSRMLS_CACHE = nullptr;
+}
+
+void PhpThread::recycle() {
+  detach();
+  attach();
+}
+
+void PhpThread::request_interrupt() noexcept {
+  interrupts_asked_.fetch_add(1, std::memory_order_release);
+  interrupt.raise();
+  std::lock_guard lock(mutex_);
+  if (vm_interrupt_) zend_atomic_bool_store(static_cast<zend_atomic_bool*>(vm_interrupt_), true);
+}
+
+uint32_t PhpThread::take_interrupt() noexcept {
+  const uint32_t asked = interrupts_asked_.load(std::memory_order_acquire);
+  if (asked == interrupts_taken_) return 0;
+  interrupts_taken_ = asked;
+  return ++interrupts_of_run_;
+}
+
+void PhpThread::begin_run() noexcept {
+  interrupts_taken_ = interrupts_asked_.load(std::memory_order_acquire);
+  interrupts_of_run_ = 0;
+  interrupt.clear();
+  failed_ = false;
+  failure_ = Failure();
+  output_line_.clear();
+  task_id = 0;
+}
+
+void PhpThread::end_run() noexcept {
+  flush_logged_output();
+  request = nullptr;
+  env = nullptr;
+  if (kind == Kind::Http) scope = nullptr;
+}
+
+void PhpThread::record_failure(Failure failure) noexcept {
+  if (failed_) return;
+  failed_ = true;
+  failure_ = std::move(failure);
+}
+
+void PhpThread::log_output(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const size_t room = kLongestLine - output_line_.size();
+    const size_t newline = text.find('\n');
+    if (newline == std::string_view::npos && text.size() < room) {
+      output_line_.append(text);
+      return;
+    }
+    const size_t take = std::min(newline == std::string_view::npos ? room : newline, room);
+    output_line_.append(text.substr(0, take));
+    text.remove_prefix(take);
+    if (!text.empty() && text.front() == '\n') text.remove_prefix(1);
+    if (!output_line_.empty() && output_line_.back() == '\r') output_line_.pop_back();
+    if (!output_line_.empty()) log_script_output(*this, output_line_);
+    output_line_.clear();
+  }
+}
+
+void PhpThread::flush_logged_output() noexcept {
+  if (output_line_.empty()) return;
+  log_script_output(*this, output_line_);
+  output_line_.clear();
+}
+
+void install_interrupt_hook() {
+  if (zend_interrupt_function == on_interrupt) return;
+  earlier_interrupt = zend_interrupt_function;
+  zend_interrupt_function = on_interrupt;
+}
+
+void remove_interrupt_hook() {
+  if (zend_interrupt_function == on_interrupt) zend_interrupt_function = earlier_interrupt;
+  earlier_interrupt = nullptr;
+}
+
+}  // namespace igor::sapi

@@ -1,0 +1,41 @@
+// Runs a background worker's script on its slot's thread, again and again: one request of the engine per
+// run, without a client. What the script prints goes to the log.
+//
+// A run tells the slot how the script ended as soon as that is known: after the last instruction of the
+// script, before its shutdown functions, destructors and memory are dealt with, which may take any time.
+//
+// Threads: enter, run and leave on the slot's thread, interrupt from any. Locks: one mutex, a leaf, so
+// that interrupt() never meets a thread that is just leaving. Lifetime: longer than all pools.
+#pragma once
+
+#include <functional>
+#include <mutex>
+
+#include "module/worker_host.h"
+#include "sapi/php_thread.h"
+
+struct _zval_struct;
+
+namespace igor::sapi {
+
+class PhpWorkerHost : public WorkerHost {
+ public:
+  // Says where a slot's script resolves the names of other workers; may be empty, and may answer null.
+  using ScopeOf = std::function<Scope*(WorkerSlot&)>;
+
+  explicit PhpWorkerHost(ScopeOf scope_of = {}) : scope_of_(std::move(scope_of)) {}
+
+  bool enter(WorkerSlot& slot, std::string& error) override;
+  void leave(WorkerSlot& slot) override;
+  RunOutcome run(WorkerSlot& slot) override;
+  void interrupt(WorkerSlot& slot) override;
+
+ private:
+  const ScopeOf scope_of_;
+  std::mutex mutex_;  // between interrupt() and leave()
+};
+
+// The engine's callback: what $_SERVER holds in a worker, on top of the environment.
+void register_worker_variables(PhpThread& thread, _zval_struct* variables);
+
+}  // namespace igor::sapi

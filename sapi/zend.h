@@ -1,0 +1,42 @@
+// The one way to include the engine's headers, and the trampoline that catches a bailout.
+//
+// ZEND_ENABLE_STATIC_TSRMLS_CACHE makes EG(), SG() and their like one load from a thread-local variable
+// instead of a call; PhpThread keeps that variable right on every thread that runs PHP.
+#pragma once
+
+#define ZEND_ENABLE_STATIC_TSRMLS_CACHE 1
+
+#include <php.h>
+
+#include <SAPI.h>
+#include <ext/standard/info.h>
+#include <php_main.h>
+#include <php_output.h>
+#include <php_variables.h>
+#include <zend_exceptions.h>
+#include <zend_extensions.h>
+#include <zend_interfaces.h>
+#include <zend_ini.h>
+
+ZEND_TSRMLS_CACHE_EXTERN()
+
+namespace igor::sapi {
+
+// Runs `body` where a bailout (a longjmp) of the engine ends here: false then. Between this frame and the
+// call that bails out no C++ object with a destructor may be alive, `body` included: it would be skipped.
+// Not inlined, so that no local of the caller sits in a register that the longjmp restores.
+template <typename Body>
+[[gnu::noinline]] bool catch_bailout(Body&& body) {
+  JMP_BUF* const outer = EG(bailout);
+  JMP_BUF here;
+  EG(bailout) = &here;
+  if (SETJMP(here) == 0) {
+    body();
+    EG(bailout) = outer;
+    return true;
+  }
+  EG(bailout) = outer;
+  return false;
+}
+
+}  // namespace igor::sapi
