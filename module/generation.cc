@@ -36,9 +36,7 @@ size_t Generation::close() {
   for (const auto& scope : scopes_) scope->close();
   const auto pools = all_pools();
   for (const auto& pool : pools) pool->begin_drain();
-  size_t lost = 0;
-  for (const auto& pool : pools) lost += pool->finish_drain();
-  return lost;
+  return Pool::finish_drain(pools);
 }
 
 }  // namespace igor

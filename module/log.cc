@@ -27,9 +27,9 @@ void LogQueue::push(LogRecord record) noexcept {
     }
     const size_t bytes = weight(record);
     std::unique_lock lock(mutex_);
-    const bool fits = writable_.wait_for(lock, std::chrono::milliseconds(100),
-                                         [&] { return records_.empty() || bytes_ + bytes <= kMaxBytes; });
-    if (!fits) {
+    const auto fits = [&] { return records_.empty() || bytes_ + bytes <= kMaxBytes; };
+    writable_.wait_for(lock, std::chrono::milliseconds(100), [&] { return closed_ || fits(); });
+    if (!fits()) {
       ++dropped_;
       return;
     }
@@ -58,6 +58,7 @@ void LogQueue::close() {
   std::lock_guard lock(mutex_);
   closed_ = true;
   readable_.notify_all();
+  writable_.notify_all();
 }
 
 void LogQueue::reopen() {

@@ -3,7 +3,8 @@
 // Producers are any threads; the consumer is one host thread that blocks in next(). A queue, because
 // the host's logger is Go's and no call into Go may be made from a PHP stack. It is bounded in bytes:
 // a producer that finds it full waits briefly for the consumer, then drops its record and counts it,
-// so that a stuck log sink can never hang a worker for ever and a loss is always reported.
+// so that a stuck log sink can never hang a worker for ever and a loss is always reported. With no
+// consumer (closed) it does not wait.
 //
 // Locks: one mutex, a leaf (nothing else is taken under it).
 #pragma once

@@ -1,6 +1,5 @@
 #include "module/payload.h"
 
-#include <cassert>
 #include <cstdlib>
 
 namespace igor {

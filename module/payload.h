@@ -23,6 +23,7 @@
 // Payload owns its bytes and may be moved between threads; it is not shared.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -68,8 +69,8 @@ inline constexpr uint64_t kPayloadMagic = 0x0100'4c50'5247'4947;  // "IGRPL", ve
 inline constexpr int kPayloadMaxDepth = 512;                        // of arrays within arrays
 inline constexpr uint64_t kPayloadMaxOperand = (uint64_t{1} << 56) - 1;
 
-// Writes into a payload of exactly the right size. Unchecked by design: the sizes come from the same
-// walk over the same value; debug builds assert.
+// Writes into a payload of exactly the right size: the sizes come from the same walk over the same
+// value. That they do is asserted, because the alternative is a write past the end.
 class PayloadWriter {
  public:
   static constexpr size_t header_bytes() noexcept { return 8; }
@@ -118,6 +119,7 @@ class PayloadWriter {
  private:
   static constexpr size_t padded(size_t length) noexcept { return (length + 7) & ~size_t{7}; }
   void word(uint64_t value) noexcept {
+    assert(end_ - cursor_ >= 8);
     std::memcpy(cursor_, &value, sizeof value);
     cursor_ += sizeof value;
   }
@@ -125,6 +127,7 @@ class PayloadWriter {
   void bytes(const char* data, size_t length, size_t total) noexcept {
     // The last word is zeroed first: padding never carries old memory to another process.
     if (const size_t size = padded(total); size != 0) {
+      assert(static_cast<size_t>(end_ - cursor_) >= size);
       std::memset(cursor_ + size - 8, 0, 8);
       if (length != 0) std::memcpy(cursor_, data, length);
       cursor_ += size;
@@ -156,7 +159,7 @@ class PayloadReader {
   // in the bytes that are left.
   bool next(Item& item) noexcept {
     uint64_t head;
-    if (!word(head)) return false;
+    if (!word(head)) return cursor_ == end_ ? false : fail();  // fail: less than a word is left over
     const uint64_t operand = head >> 8;
     item.tag = static_cast<PayloadTag>(head & 0xff);
     switch (item.tag) {

@@ -15,35 +15,31 @@ std::shared_ptr<Pool> Pool::create(PoolOptions options, WorkerHost& host, std::w
 }
 
 Pool::Pool(PoolOptions options, WorkerHost& host, std::weak_ptr<Scope> home)
-    : options_(std::move(options)), host_(host), home_(std::move(home)), dispatch_(options_.queue), supervision_(options_.supervision) {
-  slots_.reserve(options_.max_threads);
-}
+    : options_(std::move(options)),
+      host_(host),
+      home_(std::move(home)),
+      dispatch_(options_.queue),
+      supervision_(options_.supervision) {}
 
 Pool::~Pool() = default;
 
 // --- life ------------------------------------------------------------------------------------------
 
 bool Pool::spawn(const Lock&, std::string& error) {
-  WorkerSlot* slot = nullptr;
-  for (const auto& candidate : slots_) {
-    if (candidate->state_ == WorkerSlot::State::Stopped && !candidate->thread_.started()) slot = candidate.get();
-  }
-  if (slot == nullptr) {
-    if (slots_.size() >= options_.max_threads) return true;
-    slots_.push_back(std::make_unique<WorkerSlot>(*this, static_cast<uint32_t>(slots_.size())));
-    slot = slots_.back().get();
-  }
+  if (slots_.size() >= options_.max_threads) return true;
+  slots_.push_back(std::make_unique<WorkerSlot>(*this, static_cast<uint32_t>(slots_.size())));
+  WorkerSlot* const slot = slots_.back().get();
   slot->state_ = WorkerSlot::State::Starting;
   const int failed = slot->thread_.start("php-" + options_.name, [self = shared_from_this(), slot] { self->run_slot(*slot); });
   if (failed == 0) return true;
-  slot->state_ = WorkerSlot::State::Stopped;
+  slots_.pop_back();  // a slot without a thread would count as one that may serve
   error = "could not start a thread for background worker \"" + options_.name + "\": " + std::strerror(failed);
   return false;
 }
 
 bool Pool::start(std::string& error) {
   Lock lock(mutex_);
-  for (uint32_t i = static_cast<uint32_t>(slots_.size()); i < options_.num; ++i) {
+  while (!draining() && slots_.size() < options_.num) {
     if (!spawn(lock, error)) return false;
   }
   return true;
@@ -58,13 +54,10 @@ bool Pool::wait_ready(TimePoint deadline, std::string& error, Failure& failure) 
   Lock lock(mutex_);
   const auto ready = [&] {
     uint32_t count = 0;
-    for (const auto& slot : slots_) count += slot->state_ == WorkerSlot::State::Ready;
+    for (const auto& slot : slots_) count += slot->ever_ready_;
     return count >= options_.num;
   };
-  // wait_until with TimePoint::max overflows in some standard libraries: wait in bounded steps.
-  while (!ready() && !draining() && !supervision_.breaker_open() && now() < deadline) {
-    life_.wait_until(lock, std::min(deadline, after(now(), std::chrono::hours(1))));
-  }
+  while (!ready() && !draining() && !supervision_.breaker_open() && now() < deadline) life_.wait_until(lock, deadline);
   if (ready()) return true;
   failure = last_failure_;
   if (draining()) {
@@ -81,11 +74,28 @@ bool Pool::wait_ready(TimePoint deadline, std::string& error, Failure& failure) 
   return false;
 }
 
-void Pool::became_ready(const Lock&, WorkerSlot& slot) {
+void Pool::became_ready(const Lock& lock, WorkerSlot& slot) {
   if (slot.state_ != WorkerSlot::State::Starting) return;
   slot.state_ = WorkerSlot::State::Ready;
+  slot.ever_ready_ = true;
   ever_ready_ = true;
+  if (supervision_.breaker_open()) {
+    supervision_.became_ready();
+    wake_restarting(lock);
+  }
   life_.notify_all();
+}
+
+void Pool::task_completed(const Lock& lock) {
+  const bool was_open = supervision_.breaker_open();
+  supervision_.task_completed();
+  if (was_open) wake_restarting(lock);
+}
+
+void Pool::wake_restarting(const Lock&) {
+  for (const auto& slot : slots_) {
+    if (slot->state_ == WorkerSlot::State::Restarting) slot->wakeup_.notify();
+  }
 }
 
 bool Pool::somebody_may_serve(const Lock&) const noexcept {
@@ -94,60 +104,67 @@ bool Pool::somebody_may_serve(const Lock&) const noexcept {
   });
 }
 
-RunOutcome Pool::run_once(WorkerSlot& slot, bool entered, std::string& enter_error) {
-  if (entered) return host_.run(slot);
+RunOutcome Pool::run_once(WorkerSlot& slot, bool& entered) {
   RunOutcome outcome;
   outcome.failure.reason = Reason::WorkerLost;
-  outcome.failure.message = enter_error;
-  return outcome;
+  if (!entered) entered = host_.enter(slot, outcome.failure.message);
+  return entered ? host_.run(slot) : outcome;
+}
+
+// Until the slot may run again; false when the pool drains.
+bool Pool::await_restart(Lock& lock, WorkerSlot& slot, TimePoint earliest) {
+  while (!draining()) {
+    const TimePoint at = now();
+    if (at >= earliest && supervision_.may_start(at)) return true;
+    const TimePoint next = std::max(earliest, supervision_.ask_again_at());
+    const Wakeup::Ticket ticket = slot.wakeup_.ticket();
+    lock.unlock();
+    slot.wakeup_.wait(ticket, next);
+    lock.lock();
+  }
+  return false;
 }
 
 void Pool::run_slot(WorkerSlot& slot) {
   activity::thread_started();
-  std::string enter_error;
-  bool entered = host_.enter(slot, enter_error);
+  bool entered = false;
+  TimePoint earliest{};
   Lock lock(mutex_);
-  while (!draining()) {
+  while (await_restart(lock, slot, earliest)) {
     slot.state_ = WorkerSlot::State::Starting;
     slot.took_task_ = false;
     slot.keeps_polling_ = false;
     lock.unlock();
     counters_.starts.fetch_add(1, std::memory_order_relaxed);
     const TimePoint began = now();
-    const RunOutcome outcome = run_once(slot, entered, enter_error);
+    RunOutcome outcome = run_once(slot, entered);
     slot.script_ended(outcome.failure);  // a second time for most hosts, with nothing left to do
-    const Duration lived = now() - began;
+    const TimePoint ended = now();
     lock.lock();
     if (slot.state_ == WorkerSlot::State::Lost) break;  // given up meanwhile, and yet it came back
     if (!outcome.clean) counters_.failures.fetch_add(1, std::memory_order_relaxed);
     if (draining()) break;
 
     const bool was_ready = slot.state_ == WorkerSlot::State::Ready;
-    const Duration delay = supervision_.run_ended({was_ready, slot.took_task_, outcome.clean, lived});
+    const bool was_open = supervision_.breaker_open();
+    const Duration delay = supervision_.run_ended({was_ready, slot.took_task_, outcome.clean, ended - began}, ended);
+    earliest = after(ended, delay);
     slot.state_ = WorkerSlot::State::Restarting;
     const bool breaker_open = supervision_.breaker_open();
-    if (!outcome.clean || !was_ready) {
-      last_failure_ = outcome.failure;
-      if (outcome.clean) {
-        last_failure_.message = "the script ended before it asked for its first task";
+    if (outcome.clean && !was_ready) outcome.failure.message = "the script ended before it asked for its first task";
+    if (!outcome.clean || !was_ready) last_failure_ = outcome.failure;
+    if (!somebody_may_serve(lock)) {
+      if (breaker_open) {
+        refuse_waiting(lock, SendResult::BreakerOpen);
+      } else if (!ever_ready_) {
+        refuse_waiting(lock, SendResult::WorkerFailed);
       }
     }
-    if (breaker_open) {
-      refuse_waiting(lock, SendResult::BreakerOpen);
-      life_.notify_all();
-    } else if (!ever_ready_ && !somebody_may_serve(lock)) {
-      refuse_waiting(lock, SendResult::WorkerFailed);
-    }
+    if (was_open) wake_restarting(lock);  // they wait for the fate of this run
+    if (breaker_open) life_.notify_all();
     lock.unlock();
-    log_run(slot, outcome, delay, breaker_open);
+    log_run(slot, outcome, was_ready, delay, breaker_open);
     lock.lock();
-    const TimePoint restart = after(now(), delay);
-    while (!draining() && now() < restart) {
-      const Wakeup::Ticket ticket = slot.wakeup_.ticket();
-      lock.unlock();
-      slot.wakeup_.wait(ticket, restart);
-      lock.lock();
-    }
   }
   lock.unlock();
   if (entered) host_.leave(slot);
@@ -157,11 +174,12 @@ void Pool::run_slot(WorkerSlot& slot) {
   life_.notify_all();
 }
 
-void Pool::log_run(WorkerSlot& slot, const RunOutcome& outcome, Duration delay, bool breaker_open) {
+void Pool::log_run(WorkerSlot& slot, const RunOutcome& outcome, bool was_ready, Duration delay, bool breaker_open) {
   LogRecord record;
   record.logger = "worker";
-  record.level = outcome.clean ? kLogDebug : kLogWarn;
-  record.message = outcome.clean ? "background worker ended, starting it again" : "background worker failed";
+  const bool fine = outcome.clean && was_ready;
+  record.level = fine ? kLogDebug : kLogWarn;
+  record.message = fine ? "background worker ended, starting it again" : "background worker failed";
   if (breaker_open) {
     record.level = kLogError;
     record.message = "background worker keeps failing, its breaker is open";
@@ -211,36 +229,64 @@ void Pool::begin_drain() {
   }
 }
 
-size_t Pool::finish_drain() {
-  Lock lock(mutex_);
-  const auto all_ended = [&] {
-    return std::all_of(slots_.begin(), slots_.end(), [](const auto& slot) {
-      return slot->state_ == WorkerSlot::State::Stopped || slot->state_ == WorkerSlot::State::Lost;
-    });
-  };
-  life_.wait_until(lock, after(drain_began_, options_.stop_grace), all_ended);
+size_t Pool::finish_drain() { return finish_drain({shared_from_this()}); }
 
-  const TimePoint give_up = after(now(), kForceTime);
-  while (!all_ended() && now() < give_up) {
-    for (const auto& slot : slots_) {
+size_t Pool::finish_drain(const std::vector<std::shared_ptr<Pool>>& pools) {
+  for (;;) {
+    Pool* unfinished = nullptr;
+    TimePoint next = kNever;
+    for (const auto& pool : pools) {
+      if (!pool->press_to_end(next) && unfinished == nullptr) unfinished = pool.get();
+    }
+    if (unfinished == nullptr) break;
+    unfinished->await_end(next);
+  }
+  size_t lost = 0;
+  for (const auto& pool : pools) lost += pool->collect_threads();
+  return lost;
+}
+
+bool Pool::all_ended(const Lock&) const noexcept {
+  return std::all_of(slots_.begin(), slots_.end(), [](const auto& slot) {
+    return slot->state_ == WorkerSlot::State::Stopped || slot->state_ == WorkerSlot::State::Lost;
+  });
+}
+
+void Pool::await_end(TimePoint deadline) {
+  Lock lock(mutex_);
+  life_.wait_until(lock, deadline, [&] { return all_ended(lock); });
+}
+
+// True when all threads have ended or were given up. Otherwise does what is due, and lowers `next` to
+// when it wants to be called again.
+bool Pool::press_to_end(TimePoint& next) {
+  Lock lock(mutex_);
+  if (all_ended(lock)) return true;
+  const TimePoint at = now();
+  const TimePoint grace_end = after(drain_began_, options_.stop_grace);
+  if (at < grace_end) {
+    next = std::min(next, grace_end);
+    return false;
+  }
+  // From the first interrupt, not from the grace's end: a late caller still interrupts before giving up.
+  if (give_up_at_ == TimePoint{}) give_up_at_ = after(at, kForceTime);
+  if (at < give_up_at_) {
+    for (const auto& slot : slots_) {  // no slot is added while draining
       if (slot->state_ == WorkerSlot::State::Stopped || slot->state_ == WorkerSlot::State::Lost) continue;
       // The host may take locks of its own; the slot outlives the call.
       lock.unlock();
       host_.interrupt(*slot);
       lock.lock();
     }
-    life_.wait_until(lock, after(now(), std::chrono::milliseconds(20)), all_ended);
+    next = std::min({next, give_up_at_, after(at, std::chrono::milliseconds(20))});
+    return all_ended(lock);
   }
 
-  size_t lost = 0;
   std::vector<Ref<Task>> orphans;
   for (const auto& slot : slots_) {
-    if (slot->state_ == WorkerSlot::State::Stopped) continue;
-    if (slot->state_ != WorkerSlot::State::Lost) {
-      slot->state_ = WorkerSlot::State::Lost;
-      slot->thread_.abandon();
-    }
-    ++lost;
+    if (slot->state_ == WorkerSlot::State::Stopped || slot->state_ == WorkerSlot::State::Lost) continue;
+    slot->state_ = WorkerSlot::State::Lost;
+    slot->thread_.abandon();
     for (Task* task = slot->running_; task != nullptr; task = task->next_) orphans.emplace_back(task);
   }
   lock.unlock();
@@ -250,7 +296,18 @@ size_t Pool::finish_drain() {
     failure.message = "background worker \"" + options_.name + "\" could not be stopped";
     task->fail(std::move(failure));
   }
-  for (const auto& slot : slots_) slot->thread_.join();
+  return true;
+}
+
+size_t Pool::collect_threads() {
+  size_t lost = 0;
+  for (const auto& slot : slots_) {
+    {
+      Lock lock(mutex_);
+      lost += slot->state_ == WorkerSlot::State::Lost;
+    }
+    slot->thread_.join();  // of a lost one: nothing, it was abandoned
+  }
   return lost;
 }
 
@@ -261,6 +318,10 @@ void Pool::count_accepted(Task& task) {
   task.counted_ = true;
   counters_.accepted.fetch_add(1, std::memory_order_relaxed);
   if (options_.observer) options_.observer(task, "accept");
+}
+
+void Pool::count_start(Task& task) {
+  if (options_.observer) options_.observer(task, "start");
 }
 
 void Pool::count_end(Task& task, TaskState state) {
@@ -276,6 +337,7 @@ void Pool::count_end(Task& task, TaskState state) {
 void Pool::withdraw(Task& task) {
   Lock lock(mutex_);
   dispatch_.withdraw(lock, task);
+  arm_reoffer(lock);  // it may have left a slot waiting
 }
 
 void Pool::list_running(const Lock&, WorkerSlot& slot, Task& task) {
@@ -328,16 +390,13 @@ Pool::Sent Pool::send(Payload payload, TimePoint deadline, Interrupt* interrupt)
     refuse(SendResult::BreakerOpen);
     return sent;
   }
-  if (slots_.empty() || (!dispatch_.has_idle() && slots_.size() < options_.max_threads)) {
-    const bool spawned = spawn(lock, sent.detail);
-    if (!spawned && slots_.front()->state_ == WorkerSlot::State::Stopped) {
-      slots_.clear();
-      refuse(SendResult::NoThread);
-      return sent;
-    }
+  // Without a thread for growth the task goes to those that live. An open breaker tries one at a time.
+  if (!dispatch_.has_idle() && !supervision_.breaker_open() && !spawn(lock, sent.detail) && slots_.empty()) {
+    refuse(SendResult::NoThread);
+    return sent;
   }
   const auto full = [&] { return !dispatch_.has_idle() && !dispatch_.mailbox().has_free_place(); };
-  if (options_.overflow_reject && somebody_may_serve(lock) && ever_ready_ && full()) {
+  if (options_.overflow_reject && ever_ready_ && full()) {
     refuse(SendResult::Overflow);
     return sent;
   }

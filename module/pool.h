@@ -50,8 +50,9 @@ struct PoolOptions {
   Duration stop_grace = std::chrono::seconds(5);
   SupervisionOptions supervision;
 
-  // For tests and tools: called with each of a task's transitions, from whichever thread makes it, with
-  // or without locks held; must not call back.
+  // For tests and tools: called with each of a task's transitions ("accept", "start" and its end:
+  // "complete", "fail", "cancel", "timeout") under the task's lock, so that the calls for one task come in
+  // the order of what happened. Must not call back.
   std::function<void(const Task&, std::string_view event)> observer;
 };
 
@@ -73,7 +74,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   // Starts `num` threads. False with a sentence when the system refuses a thread.
   bool start(std::string& error);
-  // Until `num` scripts are ready. False with a sentence (and the failure of the last run) when the
+  // Until `num` workers have been ready once. False with a sentence (and the failure of the last run) when the
   // breaker opened, the pool drains, or the deadline came first.
   bool wait_ready(TimePoint deadline, std::string& error, Failure& failure);
   // Starts the first thread of a lazy pool if none runs.
@@ -81,8 +82,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   void begin_drain();
   // After begin_drain(). Blocks for at most stop_grace and kForceTime; returns how many threads were left
-  // behind. Not on a thread of the pool.
+  // behind. Not on a thread of the pool. Several pools end side by side: the longest grace counts, once.
   size_t finish_drain();
+  static size_t finish_drain(const std::vector<std::shared_ptr<Pool>>& pools);
   static constexpr Duration kForceTime = std::chrono::seconds(1);
 
   // --- tasks -------------------------------------------------------------------------------------
@@ -117,9 +119,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   };
   Stats stats();
 
-  // Used by Task and Dispatch.
+  // Used by Task and Dispatch. The counting ones are called under the task's lock (accepted: take it).
   void withdraw(Task& task);
   void count_accepted(Task& task);
+  void count_start(Task& task);
   void count_end(Task& task, TaskState state);
 
  private:
@@ -130,8 +133,15 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   bool spawn(const Lock&, std::string& error);
   void run_slot(WorkerSlot& slot);
-  RunOutcome run_once(WorkerSlot& slot, bool entered, std::string& enter_error);
-  void log_run(WorkerSlot& slot, const RunOutcome& outcome, Duration delay, bool breaker_open);
+  RunOutcome run_once(WorkerSlot& slot, bool& entered);
+  bool await_restart(Lock&, WorkerSlot& slot, TimePoint earliest);
+  void wake_restarting(const Lock&);
+  void task_completed(const Lock&);
+  bool all_ended(const Lock&) const noexcept;
+  bool press_to_end(TimePoint& next);
+  void await_end(TimePoint deadline);
+  size_t collect_threads();
+  void log_run(WorkerSlot& slot, const RunOutcome& outcome, bool was_ready, Duration delay, bool breaker_open);
   void became_ready(const Lock&, WorkerSlot& slot);
   void refuse_waiting(const Lock&, SendResult why);
   void arm_reoffer(const Lock&);
@@ -154,6 +164,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Failure last_failure_;
   bool reoffer_armed_ = false;
   TimePoint drain_began_{};
+  TimePoint give_up_at_{};  // set when the first script is interrupted
 };
 
 }  // namespace igor

@@ -19,12 +19,11 @@ bool Scope::add(PoolOptions options, std::string& error) {
     return true;
   }
   const std::string name = options.name;
-  const bool added = pools_.try_emplace(name, nullptr).second;
-  if (!added) {
+  if (pools_.contains(name)) {
     error = "two background workers named \"" + name + "\" in one scope: names must differ";
     return false;
   }
-  pools_[name] = Pool::create(std::move(options), host_, weak_from_this());
+  pools_.emplace(name, Pool::create(std::move(options), host_, weak_from_this()));
   return true;
 }
 

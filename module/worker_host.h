@@ -2,6 +2,7 @@
 // unit tests with plain functions: so the pool, its supervision and its tasks know no engine.
 //
 // All calls but interrupt() come on the slot's own thread, in the order enter, run*, leave.
+// interrupt() may come at any time, before enter() and after leave() too.
 #pragma once
 
 #include <string>
@@ -22,7 +23,7 @@ class WorkerHost {
   virtual ~WorkerHost() = default;
 
   // Makes the thread fit for running scripts. False with a sentence in `error`: the slot counts it as
-  // a failed run.
+  // a failed run, and tries again when the next is due.
   virtual bool enter(WorkerSlot& slot, std::string& error) = 0;
   virtual void leave(WorkerSlot& slot) = 0;
 
