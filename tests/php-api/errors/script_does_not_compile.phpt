@@ -1,0 +1,15 @@
+--TEST--
+A worker whose script has a syntax error: the sender is told, soon
+--ENV--
+IGOR_WORKERS=broken=../workers/syntax_error.php,max_consecutive_failures=2
+--FILE--
+<?php
+require __DIR__ . '/../workers/client.inc.php';
+$begin = hrtime(true);
+show('broken', []);
+echo (hrtime(true) - $begin) / 1e9 < 8 ? 'soon' : 'late';
+?>
+--EXPECTF--
+RuntimeException: background worker exited without completing the task
+  because %s
+soon

@@ -1,0 +1,12 @@
+--TEST--
+A worker's update that can't cross is refused in the worker, with its path
+--ENV--
+IGOR_WORKERS=odd=../workers/odd_updates.php,num=1
+--FILE--
+<?php
+require __DIR__ . '/../workers/client.inc.php';
+show('odd', []);
+?>
+--EXPECTF--
+update {"refused":"ValueError: %S$data['answer']: stdClass%S"}
+completed

@@ -1,0 +1,51 @@
+<?php
+
+declare(strict_types=1);
+
+/** Sends a task and prints what becomes of it. */
+function show(string $worker, array $payload, float $timeout = 10.0): void
+{
+    try {
+        $task = frankenphp_worker_task_send($worker, $payload, $timeout);
+        while (($update = frankenphp_worker_task_read($task)) !== null) {
+            echo 'update ', json_encode($update), "\n";
+        }
+        echo "completed\n";
+        fclose($task);
+    } catch (Throwable $e) {
+        describe($e);
+    }
+}
+
+function describe(Throwable $e): void
+{
+    echo get_class($e), ': ', $e->getMessage(), "\n";
+    if (($cause = $e->getPrevious()) instanceof Igor\TaskFailed) {
+        echo '  because ', $cause->getReason()->name;
+        if ($cause->getReason() === Igor\Reason::Exited) {
+            echo ' with status ', $cause->getExitStatus();
+        }
+        if ($cause->getErrorMessage() !== null) {
+            echo ': ', ltrim($cause->getErrorClass() . ' '), strtok($cause->getErrorMessage(), "\n"), ' in ',
+                basename($cause->getErrorFile() ?? '?'), $cause->getErrorLine() > 0 ? '' : ' without a line';
+        }
+        echo "\n";
+    } elseif ($cause) {
+        echo '  because ', get_class($cause), ': ', $cause->getMessage(), "\n";
+    }
+}
+
+/** Waits for a file that a worker writes, and prints what is in it. */
+function show_file(string $file): void
+{
+    for ($i = 0; $i < 500; ++$i) {
+        clearstatcache();
+        if (is_file($file) && ($content = file_get_contents($file)) !== '') {
+            echo $content, "\n";
+            unlink($file);
+            return;
+        }
+        usleep(10_000);
+    }
+    echo basename($file), " was not written\n";
+}
