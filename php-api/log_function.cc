@@ -1,7 +1,12 @@
 // frankenphp_log(): a script's own line in the server's structured log.
 #include "sapi/zend.h"
 
+extern "C" {
+// This header of the engine does not say so itself.
+extern "C" {
 #include <ext/json/php_json.h>
+}
+}
 #include <zend_smart_str.h>
 
 #include <climits>

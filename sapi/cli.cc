@@ -20,10 +20,10 @@
 #include "sapi/engine.h"
 #include "sapi/zend.h"
 // After zend.h.
+extern "C" {
 #include <ext/standard/php_standard.h>
 #include <zend_highlight.h>
 
-extern "C" {
 PHPAPI extern char* php_ini_opened_path;
 PHPAPI extern char* php_ini_scanned_path;
 PHPAPI extern char* php_ini_scanned_files;

@@ -6,7 +6,9 @@
 
 #include "sapi/zend.h"
 // After zend.h.
+extern "C" {
 #include <php_getopt.h>
+}
 
 namespace igor::sapi {
 namespace {

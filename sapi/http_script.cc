@@ -9,8 +9,6 @@
 #include "sapi/error_report.h"
 #include "sapi/http_request.h"
 #include "sapi/zend.h"
-// After zend.h.
-#include <ext/standard/head.h>
 
 namespace igor::sapi {
 namespace {

@@ -6,9 +6,22 @@
 
 #define ZEND_ENABLE_STATIC_TSRMLS_CACHE 1
 
+// Some of the engine's headers forget that C++ exists. The standard headers that they include come first,
+// because templates cannot have C linkage.
+#include <dirent.h>
+#include <sys/stat.h>
+#include <utime.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <type_traits>
+
+extern "C" {
 #include <php.h>
 
 #include <SAPI.h>
+#include <ext/standard/head.h>
 #include <ext/standard/info.h>
 #include <php_main.h>
 #include <php_output.h>
@@ -17,6 +30,7 @@
 #include <zend_extensions.h>
 #include <zend_interfaces.h>
 #include <zend_ini.h>
+}
 
 ZEND_TSRMLS_CACHE_EXTERN()
 

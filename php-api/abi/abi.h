@@ -10,22 +10,16 @@
 #include <string_view>
 
 #include "caddy-plugin/bridge/igor.h"
+#include "php-api/abi/error_text.h"
 
 namespace igor::abi {
 
 inline std::string_view view(igor_str text) { return text.data ? std::string_view(text.data, text.len) : std::string_view(); }
 inline igor_str str(std::string_view text) { return {text.data(), text.size()}; }
 
-// Copies as much of the sentence as fits, without cutting a UTF-8 character in two.
+// Puts the sentence into the caller's buffer, if there is one, and passes the status on.
 inline igor_status fail(igor_status status, std::string_view sentence, char* error, size_t error_size) {
-  if (!error || error_size == 0) return status;
-  size_t size = sentence.size();
-  if (size >= error_size) {
-    size = error_size - 1;
-    while (size > 0 && (static_cast<unsigned char>(sentence[size]) & 0xC0) == 0x80) --size;
-  }
-  std::memcpy(error, sentence.data(), size);
-  error[size] = '\0';
+  api::put_error(error, error_size, sentence);
   return status;
 }
 
