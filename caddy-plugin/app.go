@@ -135,9 +135,7 @@ func (a *App) Start() error {
 		return err
 	}
 	if err := l.boot(); err != nil {
-		// Caddy does not stop an app that did not start.
-		l.retire()
-		<-l.retired
+		l.abandon()
 		return err
 	}
 	if n := a.workerCount(); n > 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -38,8 +39,13 @@ type backend interface {
 // library is the backend that serves.
 type library struct{}
 
-func (library) StartEngine(o bridge.EngineOptions) error { return bridge.StartEngine(o) }
-func (library) StopEngine(grace time.Duration) error     { return bridge.StopEngine(grace) }
+func (library) StartEngine(o bridge.EngineOptions) error {
+	if err := bridge.CheckABI(); err != nil {
+		return err
+	}
+	return bridge.StartEngine(o)
+}
+func (library) StopEngine(grace time.Duration) error { return bridge.StopEngine(grace) }
 func (library) OpenGeneration() (bridge.Generation, error) {
 	return bridge.OpenGeneration()
 }
@@ -72,6 +78,8 @@ type engine struct {
 
 	stopOnce sync.Once
 	stopErr  error
+	// gone is closed when the engine has stopped for good and another may start.
+	gone chan struct{}
 }
 
 // engineSettings can only be chosen when PHP starts.
@@ -83,20 +91,24 @@ type engineSettings struct {
 
 const engineKey = "php"
 
-var enginePool = caddy.NewUsagePool()
+var (
+	enginePool = caddy.NewUsagePool()
+	// lastEngine is the engine that was started last. The pool forgets an engine before it has stopped.
+	lastEngine atomic.Pointer[engine]
+)
 
 // acquireEngine gives the running engine, or starts it.
 func acquireEngine(settings engineSettings, logger *zap.Logger) (*engine, error) {
 	value, loaded, err := enginePool.LoadOrNew(engineKey, func() (caddy.Destructor, error) {
-		if err := bridge.CheckABI(); err != nil {
-			return nil, err
+		if last := lastEngine.Load(); last != nil {
+			<-last.gone
 		}
-		logSink.start()
 		e := &engine{
 			settings: settings,
 			backend:  theBackend,
 			slots:    make(chan struct{}, 2*settings.threads),
 			closing:  make(chan struct{}),
+			gone:     make(chan struct{}),
 		}
 		began := time.Now()
 		err := e.backend.StartEngine(bridge.EngineOptions{
@@ -104,9 +116,12 @@ func acquireEngine(settings engineSettings, logger *zap.Logger) (*engine, error)
 			INI:         settings.ini,
 			MaxWait:     settings.maxWait,
 		})
+		logSink.start()
 		if err != nil {
+			logSink.finish()
 			return nil, err
 		}
+		lastEngine.Store(e)
 		logger.Info("PHP started",
 			zap.String("version", bridge.PHPVersion()),
 			zap.Int("num_threads", settings.threads),
@@ -144,10 +159,9 @@ func (e *engine) warnOfOtherSettings(wanted engineSettings, logger *zap.Logger) 
 
 // Destruct implements caddy.Destructor: nobody needs PHP any more.
 func (e *engine) Destruct() error {
+	defer close(e.gone)
 	err := e.stop(exitGrace)
-	if caddy.Exiting() {
-		logSink.finish()
-	}
+	logSink.finish()
 	return err
 }
 

@@ -217,6 +217,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	defer putBuffers(buffers)
 	fillRequest(&buffers.data, r, &target)
 	request, err := buffers.data.Start()
+	if errors.Is(err, bridge.ErrInvalid) {
+		return caddyhttp.Error(http.StatusBadRequest, err) // a NUL byte where PHP can have none
+	}
 	if err != nil {
 		return unavailable(w, err)
 	}

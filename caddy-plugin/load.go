@@ -66,6 +66,7 @@ type load struct {
 	conns      atomic.Int64  // open connections of the servers: each may bring another request
 	retiring   atomic.Bool   // before that, nobody listens to idle
 	idle       chan struct{} // has room for one: a request or a connection has ended
+	abandoned  chan struct{} // closed when nothing is worth waiting for: the load did not start
 	retireOnce sync.Once
 	retired    chan struct{}
 }
@@ -78,6 +79,7 @@ func newLoad() *load {
 		servers:     make(map[*caddyhttp.Server]bool),
 		serversDown: make(chan struct{}),
 		idle:        make(chan struct{}, 1),
+		abandoned:   make(chan struct{}),
 		retired:     make(chan struct{}),
 	}
 }
@@ -228,6 +230,13 @@ func (l *load) retire() {
 	})
 }
 
+// abandon ends a load whose pools did not start, and waits for it. Caddy does not stop an app that did not start.
+func (l *load) abandon() {
+	close(l.abandoned)
+	l.retire()
+	<-l.retired
+}
+
 // drain is the body of retire. See the comment of load for its order.
 func (l *load) drain() {
 	defer logSink.detach(l)
@@ -240,10 +249,9 @@ func (l *load) drain() {
 		if l.httpGrace > 0 {
 			patience = l.httpGrace
 		}
-		l.waitQuiet(patience, exitBegun)
-		if n := l.inFlight.Load(); n > 0 {
+		if !l.waitQuiet(patience, exitBegun) {
 			l.logger.Warn("requests of the previous configuration are still running; their workers are told to stop now",
-				zap.Int64("requests", n), zap.Duration("waited", patience))
+				zap.Int64("requests", l.inFlight.Load()), zap.Duration("waited", patience))
 		}
 	}
 	if err := l.closeGeneration(); err != nil {
@@ -263,26 +271,26 @@ func (l *load) drain() {
 	}
 }
 
-// waitQuiet waits until no request runs or can come, at most for patience, and no longer once hurry is closed.
-func (l *load) waitQuiet(patience time.Duration, hurry <-chan struct{}) {
+// waitQuiet waits until no request runs or can come, at most for patience, and no longer once there is a reason to hurry.
+// It answers false when requests are still running after all that patience.
+func (l *load) waitQuiet(patience time.Duration, hurry <-chan struct{}) bool {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	if l.hasServers() {
-		select {
-		case <-l.serversDown:
-		case <-hurry:
-			return
-		case <-timer.C:
-			return
+	for {
+		var changed <-chan struct{} = l.idle
+		if l.hasServers() && l.serversUp.Load() > 0 {
+			changed = l.serversDown
+		} else if l.quiet() {
+			return true
 		}
-	}
-	for !l.quiet() {
 		select {
-		case <-l.idle:
+		case <-changed:
 		case <-hurry:
-			return
+			return true
+		case <-l.abandoned:
+			return true
 		case <-timer.C:
-			return
+			return l.inFlight.Load() == 0
 		}
 	}
 }

@@ -32,14 +32,13 @@ func (libraryLog) CloseLog() { bridge.CloseLog() }
 
 // sink brings what PHP and the library have to say into Caddy's log.
 //
-// One goroutine reads the library's queue for as long as the process lives, across reloads: a record that comes while one
+// One goroutine reads the library's queue for as long as an engine lives, across reloads: a record that comes while one
 // configuration goes and another comes is not lost. The logger in force is that of the newest load that is attached;
-// without any (PHP was taken out of the configuration) it is Caddy's default logger. At the end of the process, finish
-// closes the queue and returns when its last record is written.
+// without any it is Caddy's default logger. When the engine has stopped, finish closes the queue and returns when its last
+// record is written.
 type sink struct {
-	reader  logReader
-	started sync.Once
-	done    chan struct{}
+	reader logReader
+	done   chan struct{} // closed when the reading goroutine ends; start and finish take turns with it
 
 	mu       sync.Mutex // guards attached; held for no longer than a list's change
 	attached []attachedLogger
@@ -53,11 +52,12 @@ type attachedLogger struct {
 
 var logSink = newSink(libraryLog{})
 
-func newSink(r logReader) *sink { return &sink{reader: r, done: make(chan struct{})} }
+func newSink(r logReader) *sink { return &sink{reader: r} }
 
-// start begins reading, once.
+// start begins reading. An engine calls it when it starts, and finish when it stops; engines follow one another.
 func (s *sink) start() {
-	s.started.Do(func() { go s.run() })
+	s.done = make(chan struct{})
+	go s.run(s.done)
 }
 
 // attach makes logger the one in force until the load detaches or a newer one comes.
@@ -87,11 +87,6 @@ func (s *sink) detach(l *load) {
 
 // finish closes the queue and waits until all of it is written, or until it is clear that something is wrong.
 func (s *sink) finish() {
-	running := true
-	s.started.Do(func() { running = false })
-	if !running {
-		return
-	}
 	s.reader.CloseLog()
 	select {
 	case <-s.done:
@@ -107,8 +102,8 @@ func (s *sink) logger() *zap.Logger {
 	return caddy.Log().Named("igor")
 }
 
-func (s *sink) run() {
-	defer close(s.done)
+func (s *sink) run(done chan<- struct{}) {
+	defer close(done)
 	// A record is valid until this thread's next call.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -41,6 +41,8 @@ var (
 	ErrGone = errors.New("igor: the handle is stale: its request was released or its configuration closed")
 	// ErrState says that the call is not possible now: the engine does not run, runs already, or is draining.
 	ErrState = errors.New("igor: the PHP engine is not running or is shutting down")
+	// ErrInvalid says that an argument is out of its range.
+	ErrInvalid = errors.New("igor: an argument is out of its range")
 	// ErrTimeout says that the time given ran out.
 	ErrTimeout = errors.New("igor: the time allowed ran out")
 )
@@ -74,6 +76,8 @@ func check(status C.igor_status, buffer *errorBuffer) error {
 		kind = ErrState
 	case C.IGOR_TIMEOUT:
 		kind = ErrTimeout
+	case C.IGOR_INVALID:
+		kind = ErrInvalid
 	}
 	if buffer != nil && buffer[0] != 0 {
 		return &Error{Message: C.GoString(buffer.ptr()), kind: kind}
@@ -82,8 +86,6 @@ func check(status C.igor_status, buffer *errorBuffer) error {
 		return kind
 	}
 	switch status {
-	case C.IGOR_INVALID:
-		return &Error{Message: "igor: an argument is out of its range"}
 	case C.IGOR_NO_MEMORY:
 		return &Error{Message: "igor: out of memory"}
 	case C.IGOR_MISMATCH:

@@ -198,7 +198,8 @@ typedef struct igor_log_record {
 } igor_log_record;
 
 /* Blocks until there is a record (valid until this thread's next call) or `timeout_ms` has passed
- * (IGOR_TIMEOUT). IGOR_GONE after igor_log_close() once all records were read. One reader at a time. */
+ * (IGOR_TIMEOUT). IGOR_GONE after igor_log_close() once all records were read; igor_engine_start() opens the log
+ * again. One reader at a time. */
 igor_status igor_log_next(uint32_t timeout_ms, igor_log_record *record) IGOR_NOEXCEPT;
 void igor_log_close(void) IGOR_NOEXCEPT;
 

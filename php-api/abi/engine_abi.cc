@@ -1,6 +1,7 @@
 #include <chrono>
 #include <string>
 
+#include "module/log.h"
 #include "php-api/abi/abi.h"
 #include "php-api/abi/scopes.h"
 #include "sapi/engine.h"
@@ -35,6 +36,8 @@ igor_status igor_engine_start(const igor_engine_options* given, char* error, siz
                       : "PHP is already running in this process",
                   error, error_size);
     }
+    // The engine before may have ended with its log.
+    igor::LogQueue::global().reopen();
     igor::sapi::EngineOptions engine;
     engine.http_threads = options.http_threads;
     engine.max_wait_ms = options.max_wait_ms;
