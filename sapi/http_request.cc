@@ -126,7 +126,7 @@ bool HttpRequest::deliver(HttpEvent& event) {
   return false;
 }
 
-void HttpRequest::release() noexcept {
+void HttpRequest::give_up() noexcept {
   abort();
   HttpPool* pool;
   {

@@ -8,7 +8,7 @@
 //
 // Both directions are bounded. The body of the request is asked for as the script reads it; output
 // beyond kOutputBound blocks the script until the caller took some. Every such wait ends as well when
-// the client is gone (abort), the caller gave up (release) or the response is over.
+// the client is gone (abort), the caller gave up (give_up) or the response is over.
 //
 // Threads: the methods say whose they are. One caller thread at a time. abort() from any thread.
 // Locks: one mutex, a leaf; never held across a call into the engine. Lifetime: shared (Ref) between the
@@ -77,7 +77,7 @@ class HttpRequest : public RefCounted<HttpRequest> {
   // Hands over input and waits for what comes next. False after the finishing event was given.
   bool next(InputKind kind, std::string_view input, HttpEvent& event);
   // Gives up: nobody will take events any more.
-  void release() noexcept;
+  void give_up() noexcept;  // not "release": that is what a Ref calls
 
   // --- Any thread -------------------------------------------------------------------------------
 

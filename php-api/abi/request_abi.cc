@@ -107,7 +107,7 @@ igor_status igor_request_release(igor_handle handle) noexcept {
   return igor::abi::guarded(nullptr, 0, [&] {
     const Ref<HttpRequest> request = requests().take(handle);
     if (!request) return IGOR_GONE;
-    request->release();
+    request->give_up();
     return IGOR_OK;
   });
 }
