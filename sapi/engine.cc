@@ -114,19 +114,21 @@ zend_module_entry* igor_extension = nullptr;
 
 int on_startup(sapi_module_struct* module) { return php_module_startup(module, igor_extension); }
 
-// What php.ini may change. The built-in default of register_argc_argv would let a query string pose as
-// command-line arguments; every php.ini that PHP ships switches it off for the web.
-void web_ini_defaults(HashTable* configuration) {
+void ini_default(HashTable* configuration, std::string_view name, std::string_view text) {
   zval value;
-  ZVAL_NEW_STR(&value, zend_string_init("0", 1, true));
-  zend_hash_str_update(configuration, ZEND_STRL("register_argc_argv"), &value);
+  ZVAL_NEW_STR(&value, zend_string_init(text.data(), text.size(), true));
+  zend_hash_str_update(configuration, name.data(), name.size(), &value);
 }
 
-void cli_ini_defaults(HashTable* configuration) {
-  zval value;
-  ZVAL_NEW_STR(&value, zend_string_init("1", 1, true));
-  zend_hash_str_update(configuration, ZEND_STRL("display_errors"), &value);
+// What php.ini may change; both as every php.ini that PHP ships has it. PHP's built-in default of
+// register_argc_argv lets a query string pose as command-line arguments, and that of log_errors loses
+// whatever is not displayed.
+void web_ini_defaults(HashTable* configuration) {
+  ini_default(configuration, "register_argc_argv", "0");
+  ini_default(configuration, "log_errors", "1");
 }
+
+void cli_ini_defaults(HashTable* configuration) { ini_default(configuration, "display_errors", "1"); }
 
 // What it may not.
 constexpr char kCliIni[] =

@@ -1,0 +1,273 @@
+// Plays the web server for tests: starts the engine through the C ABI, gives it requests as the Caddy plugin
+// does, and keeps every log record.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "caddy-plugin/bridge/igor.h"
+#include "module/packed_pairs.h"
+
+namespace igor::testing {
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+inline igor_str str(std::string_view text) { return {text.data(), text.size()}; }
+inline std::string_view view(igor_str text) { return {text.data, text.len}; }
+
+inline std::string pack(const Pairs& pairs) {
+  std::string out;
+  for (const auto& [key, value] : pairs) append_packed_pair(out, key, value);
+  return out;
+}
+
+inline Pairs unpack(igor_str packed) {
+  Pairs pairs;
+  PackedPairs list(view(packed));
+  for (std::string_view key, value; list.next(key, value);) pairs.emplace_back(key, value);
+  return pairs;
+}
+
+struct LogLine {
+  int level;
+  std::string logger;
+  std::string message;
+  std::map<std::string, std::string> fields;
+};
+
+struct Response {
+  igor_status started = IGOR_OK;
+  int status = 0;
+  Pairs headers;
+  std::string body;
+  bool refused = false;
+  int events = 0;        // including the finishing one
+  int flushes = 0;
+  std::vector<std::pair<int, Pairs>> informational;
+
+  std::vector<std::string> all(const std::string& name) const {
+    std::vector<std::string> values;
+    for (const auto& [key, value] : headers) {
+      if (strcasecmp(key.c_str(), name.c_str()) == 0) values.push_back(value);
+    }
+    return values;
+  }
+  std::string header(const std::string& name) const {
+    const auto values = all(name);
+    return values.empty() ? "" : values[0];
+  }
+};
+
+struct Request {
+  Request() = default;
+  explicit Request(std::string path) : script(std::move(path)) {}
+
+  std::string script;
+  std::string method = "GET";
+  std::string uri = "/test.php?a=1&b=two";
+  std::string query = "a=1&b=two";
+  std::string content_type;
+  std::string cookie;
+  std::string authorization;
+  std::string body;
+  bool chunked = false;  // the length is not announced
+  Pairs server_vars = {{"REQUEST_METHOD", "GET"}, {"SCRIPT_NAME", "/test.php"}, {"HTTP_HOST", "example.test"}};
+  Pairs env;
+  Pairs headers;
+  size_t piece = 64 << 10;  // of the body, at most
+  // Called with each event, before it is dealt with; true: go on.
+  std::function<bool(igor_handle, const igor_event&)> on_event;
+  // Instead of the next piece of the body: the kind of input to give. -1: the piece.
+  std::function<int(size_t sent)> on_input;
+};
+
+class HttpHost : public ::testing::Test {
+ protected:
+  static constexpr uint32_t kThreads = 4;
+
+  void SetUp() override {
+    char pattern[] = "/tmp/igor-test-XXXXXX";
+    directory_ = mkdtemp(pattern);
+    log_reader_ = std::thread([this] { read_log(); });
+    if (!start_by_hand()) {
+      ASSERT_EQ(start(), IGOR_OK) << error_;
+    }
+  }
+
+  void TearDown() override {
+    EXPECT_EQ(igor_engine_stop(2000), IGOR_OK);
+    igor_log_close();
+    log_reader_.join();
+    std::filesystem::remove_all(directory_);
+  }
+
+  // Tests that need other options answer true and call start() themselves.
+  virtual bool start_by_hand() { return false; }
+
+  igor_status start(const std::string& more_ini = "", uint32_t threads = kThreads, uint32_t max_wait_ms = 0) {
+    const std::string ini = "opcache.enable=1\nopcache.validate_timestamps=1\nopcache.revalidate_freq=0\n"
+                            "opcache.file_update_protection=0\ndisplay_errors=0\n" +
+                            more_ini;
+    igor_engine_options options{};
+    options.size = sizeof options;
+    options.http_threads = threads;
+    options.ini = str(ini);
+    options.max_wait_ms = max_wait_ms;
+    char text[1024] = "";
+    const igor_status status = igor_engine_start(&options, text, sizeof text);
+    error_ = text;
+    return status;
+  }
+
+  // Writes a script; its path.
+  std::string script(const std::string& code, const std::string& name = "") {
+    const std::string path = directory_ + "/" + (name.empty() ? "script" + std::to_string(scripts_++) + ".php" : name);
+    std::ofstream(path, std::ios::binary) << code;
+    return path;
+  }
+
+  static igor_status begin(const Request& request, igor_handle& handle) {
+    igor_request_options options{};
+    options.size = sizeof options;
+    options.script_filename = str(request.script);
+    options.method = str(request.method);
+    options.request_uri = str(request.uri);
+    options.query = str(request.query);
+    options.content_type = str(request.content_type);
+    options.cookie = str(request.cookie);
+    options.authorization = str(request.authorization);
+    options.content_length = request.chunked ? -1 : static_cast<int64_t>(request.body.size());
+    const std::string vars = pack(request.server_vars), env = pack(request.env), headers = pack(request.headers);
+    options.server_vars = str(vars);
+    options.env = str(env);
+    options.request_headers = str(headers);
+    return igor_request_start(&options, &handle);
+  }
+
+  static Response run(const Request& request) {
+    Response response;
+    igor_handle handle = 0;
+    response.started = begin(request, handle);
+    if (response.started != IGOR_OK) return response;
+    int kind = IGOR_INPUT_NONE;
+    igor_str input{};
+    size_t sent = 0;
+    for (;;) {
+      igor_event event{};
+      event.size = sizeof event;
+      const igor_status status = igor_request_next(handle, kind, input, &event);
+      if (status != IGOR_OK) {
+        ADD_FAILURE() << "igor_request_next: " << status;
+        break;
+      }
+      ++response.events;
+      if (event.flags & IGOR_EVENT_FLUSH) ++response.flushes;
+      if (event.flags & IGOR_EVENT_INFORMATIONAL) {
+        response.informational.emplace_back(event.status, unpack(event.headers));
+      }
+      if (event.flags & IGOR_EVENT_HAS_HEADERS) {
+        EXPECT_EQ(response.status, 0) << "headers twice";
+        response.status = static_cast<int>(event.status);
+        response.headers = unpack(event.headers);
+      }
+      response.body.append(view(event.body));
+      response.refused = event.flags & IGOR_EVENT_REFUSED;
+      kind = IGOR_INPUT_NONE;
+      input = {};
+      if (request.on_event && !request.on_event(handle, event)) break;
+      if (event.kind == IGOR_EVENT_FINISHED) {
+        EXPECT_EQ(igor_request_next(handle, IGOR_INPUT_NONE, {}, &event), IGOR_STATE);
+        break;
+      }
+      if (event.kind == IGOR_EVENT_INPUT) {
+        EXPECT_GT(event.input_wanted, 0u);
+        const size_t size = std::min({request.piece, request.body.size() - sent, static_cast<size_t>(event.input_wanted)});
+        const int wish = request.on_input ? request.on_input(sent) : -1;
+        input = str(std::string_view(request.body).substr(sent, size));
+        sent += size;
+        kind = wish >= 0 ? wish : sent == request.body.size() ? IGOR_INPUT_END : IGOR_INPUT_DATA;
+      }
+    }
+    EXPECT_EQ(igor_request_release(handle), IGOR_OK);
+    EXPECT_EQ(igor_request_release(handle), IGOR_GONE);
+    return response;
+  }
+
+  Response get(const std::string& code) { return run(Request(script(code))); }
+
+  // Waits until a record fits, and returns it.
+  LogLine logged(const std::function<bool(const LogLine&)>& fits) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    do {
+      {
+        std::lock_guard lock(log_mutex_);
+        for (const LogLine& line : log_) {
+          if (fits(line)) return line;
+        }
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    } while (std::chrono::steady_clock::now() < until);
+    std::string all;
+    std::lock_guard lock(log_mutex_);
+    for (const LogLine& line : log_) all += "\n  " + line.logger + ": " + line.message;
+    ADD_FAILURE() << "no such log record; there are:" << all;
+    return {};
+  }
+  LogLine logged(const std::string& part) {
+    return logged([&](const LogLine& line) { return line.message.find(part) != std::string::npos; });
+  }
+  size_t log_size() {
+    std::lock_guard lock(log_mutex_);
+    return log_.size();
+  }
+
+  // Polls a file that a script writes: what happens after a response is over has no event.
+  std::string content(const std::string& path) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while (std::chrono::steady_clock::now() < until) {
+      std::ifstream file(path, std::ios::binary);
+      std::string text((std::istreambuf_iterator<char>(file)), {});
+      if (!text.empty()) return text;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return "";
+  }
+
+  std::string directory_;
+  std::string error_;
+
+ private:
+  void read_log() {
+    for (;;) {
+      igor_log_record record{};
+      record.size = sizeof record;
+      const igor_status status = igor_log_next(1000, &record);
+      if (status == IGOR_GONE) return;
+      if (status != IGOR_OK) continue;
+      LogLine line{record.level, std::string(view(record.logger)), std::string(view(record.message)), {}};
+      for (auto& [key, value] : unpack(record.fields)) line.fields[key] = value;
+      std::lock_guard lock(log_mutex_);
+      log_.push_back(std::move(line));
+    }
+  }
+
+  int scripts_ = 0;
+  std::thread log_reader_;
+  std::mutex log_mutex_;
+  std::vector<LogLine> log_;
+};
+
+}  // namespace igor::testing
