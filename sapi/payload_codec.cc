@@ -22,8 +22,22 @@ struct Step {
 
 struct Sizer {
   const char* root;
+  size_t limit;
   size_t bytes = PayloadWriter::header_bytes();
 };
+
+// As one would write it between single quotes, but with control characters made visible.
+void append_key(smart_str& text, const char* key, size_t length) {
+  for (const char* const end = key + length; key != end; ++key) {
+    const auto byte = static_cast<unsigned char>(*key);
+    if (byte < ' ' || byte == 0x7f) {
+      smart_str_append_printf(&text, "\\x%02x", byte);
+    } else {
+      if (byte == '\'' || byte == '\\') smart_str_appendc(&text, '\\');
+      smart_str_appendc(&text, *key);
+    }
+  }
+}
 
 void append_path(smart_str& text, const Step* step, int depth_left) {
   if (step == nullptr) return;
@@ -34,7 +48,7 @@ void append_path(smart_str& text, const Step* step, int depth_left) {
   if (step->key != nullptr) {
     smart_str_appendc(&text, '\'');
     const size_t shown = ZSTR_LEN(step->key) < 64 ? ZSTR_LEN(step->key) : 64;
-    smart_str_append_escaped(&text, ZSTR_VAL(step->key), shown);
+    append_key(text, ZSTR_VAL(step->key), shown);
     if (shown < ZSTR_LEN(step->key)) smart_str_appends(&text, "...");
     smart_str_appendc(&text, '\'');
   } else {
@@ -58,6 +72,12 @@ bool refuse(const Sizer& sizer, const Step* step, const char* what, const char* 
 
 constexpr const char* kAllowed = " cannot be sent; null, bool, int, float, string, array and enum cases can";
 
+bool refuse_size(const Sizer& sizer, const char* at_least) {
+  zend_value_error("%s: %s%zu bytes when encoded, more than the %zu that the worker accepts (max_payload)", sizer.root,
+                   at_least, sizer.bytes, sizer.limit);
+  return false;
+}
+
 bool is_list(const HashTable* array) noexcept {
   return HT_IS_PACKED(array) && array->nNumUsed == array->nNumOfElements;
 }
@@ -67,6 +87,9 @@ bool add_size(Sizer& sizer, const zval* value, const Step* step, int depth);
 bool add_array_size(Sizer& sizer, const HashTable* array, const Step* step, int depth) {
   if (depth == kPayloadMaxDepth) return refuse(sizer, step, "array", " is nested deeper than 512 levels");
   sizer.bytes += PayloadWriter::scalar_bytes();
+  // Not only at the end: arrays within arrays that share their copies are small in memory and can be
+  // astronomical when written out.
+  if (sizer.bytes > sizer.limit) return refuse_size(sizer, "at least ");
   if (is_list(array)) {
     const zval* element = array->arPacked;
     for (zend_ulong i = 0; i < array->nNumUsed; ++i, ++element) {
@@ -199,6 +222,29 @@ struct Decoder {
   int depth = 0;
 };
 
+// Payloads whose decoding is under way on this thread, or was cut short by a bailout. Not a stack: an
+// autoloader may suspend the Fiber that decodes.
+struct Consumed {
+  explicit Consumed(Payload&& taken) noexcept : payload(std::move(taken)), next(first), link(&first) {
+    if (next != nullptr) next->link = &next;
+    first = this;
+  }
+  ~Consumed() {
+    *link = next;
+    if (next != nullptr) next->link = link;
+  }
+  Consumed(const Consumed&) = delete;
+  Consumed& operator=(const Consumed&) = delete;
+
+  static thread_local Consumed* first;
+
+  const Payload payload;
+  Consumed* next;
+  Consumed** link;
+};
+
+thread_local Consumed* Consumed::first = nullptr;
+
 bool malformed() {
   zend_throw_exception(spl_ce_RuntimeException, "the payload's bytes are malformed", 0);
   return false;
@@ -306,13 +352,9 @@ bool decode(Decoder& decoder, zval* value) {
 }  // namespace
 
 bool encode_payload(const zval* value, const char* root, size_t limit, Payload& payload) {
-  Sizer sizer{root};
+  Sizer sizer{root, limit};
   if (!add_size(sizer, value, nullptr, 0)) return false;
-  if (sizer.bytes > limit) {
-    zend_value_error("%s: %zu bytes when encoded, more than the %zu that the worker accepts (max_payload)", root,
-                     sizer.bytes, limit);
-    return false;
-  }
+  if (sizer.bytes > limit) return refuse_size(sizer, "");
   Payload written = Payload::allocate(sizer.bytes);
   if (written.empty()) {
     zend_throw_exception_ex(spl_ce_RuntimeException, 0, "%s: no memory for %zu bytes", root, sizer.bytes);
@@ -337,6 +379,17 @@ bool decode_payload(const Payload& payload, zval* value) {
   zval_ptr_dtor(value);
   ZVAL_UNDEF(value);
   return malformed();
+}
+
+bool consume_payload(Payload& payload, zval* value) {
+  auto* const consumed = new Consumed(std::move(payload));
+  const bool whole = decode_payload(consumed->payload, value);
+  delete consumed;
+  return whole;
+}
+
+void drop_consumed_payloads() noexcept {
+  while (Consumed::first != nullptr) delete Consumed::first;
 }
 
 }  // namespace igor::sapi

@@ -7,8 +7,10 @@
 //
 // decode() makes everything anew in the calling thread's request memory: no string or array of the
 // sender's thread is shared (opcache's immutable arrays neither: an opcache restart reuses their memory).
-// It may run script code (autoloading an enum), throw, or bail out when memory_limit is reached, so the
-// payload must be owned by something that outlives a bailout, never by a local of the caller.
+// It may run script code (autoloading an enum), which may do anything: close the stream that the payload
+// came from, read the next one, suspend its Fiber. It may throw, or bail out when memory_limit is reached.
+// So the payload must be owned by something that outlives all that, never by a local of the caller;
+// consume() is that something for payloads that are read once.
 //
 // Threads: a PHP thread's own.
 #pragma once
@@ -27,5 +29,12 @@ bool encode_payload(const zval* value, const char* root, size_t limit, Payload& 
 // Makes the value of a payload. False after throwing: LogicException for an enum that this side does not
 // know, RuntimeException for bytes that are no payload. `value` is then undefined and holds nothing.
 bool decode_payload(const Payload& payload, zval* value);
+
+// The same for a payload that nobody needs afterwards: takes its bytes (it is left empty) and frees them
+// when the value is made. What a bailout leaves behind is freed at the end of the run, by the call below.
+bool consume_payload(Payload& payload, zval* value);
+
+// At the end of each run of a script on this thread.
+void drop_consumed_payloads() noexcept;
 
 }  // namespace igor::sapi

@@ -1,6 +1,7 @@
 #include "sapi/php_thread.h"
 
 #include "sapi/error_report.h"
+#include "sapi/payload_codec.h"
 #include "sapi/zend.h"
 
 ZEND_TSRMLS_CACHE_DEFINE()
@@ -106,6 +107,7 @@ void PhpThread::begin_run() noexcept {
 
 void PhpThread::end_run() noexcept {
   flush_logged_output();
+  drop_consumed_payloads();
   request = nullptr;
   env = nullptr;
   if (kind == Kind::Http) scope = nullptr;
