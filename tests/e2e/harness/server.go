@@ -44,7 +44,8 @@ type Config struct {
 	// Files are written to a new folder, which becomes the root.
 	Files Files
 	// Caddyfile replaces the whole generated file. `{$IGOR_TEST_ADDRESS}` and `{$IGOR_TEST_ADMIN}` in it
-	// stand for the site's address and the admin endpoint that the harness chose.
+	// stand for the site's address and the admin endpoint that the harness chose, {$IGOR_TEST_PORT} for the
+	// address's port.
 	Caddyfile string
 	// Dir is the server's working folder; empty: the root.
 	Dir string
@@ -152,7 +153,8 @@ func startOnce(t testing.TB, binary, home string, config Config) (*Server, error
 	s.cmd.Dir = config.Dir
 	s.cmd.Env = append(os.Environ(),
 		"HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home,
-		"IGOR_TEST_ADDRESS="+s.URL, "IGOR_TEST_ADMIN=unix/"+s.Admin, "GOTRACEBACK=all")
+		"IGOR_TEST_ADDRESS="+s.URL, "IGOR_TEST_PORT="+address[strings.LastIndexByte(address, ':')+1:],
+		"IGOR_TEST_ADMIN=unix/"+s.Admin, "GOTRACEBACK=all")
 	s.cmd.Env = append(s.cmd.Env, config.Env...)
 	output, input, err := os.Pipe()
 	if err != nil {
