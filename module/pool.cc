@@ -369,7 +369,7 @@ void Pool::arm_reoffer(const Lock& lock) {
   reoffer_armed_ = Timers::global().schedule(after(now(), Dispatch::kClaimTime), later) != 0;
 }
 
-Pool::Sent Pool::send(Payload payload, TimePoint deadline, Interrupt* interrupt) {
+Pool::Sent Pool::send(Payload payload, TimePoint deadline, Interrupt* interrupt, Duration task_timeout) {
   Sent sent;
   sent.task = Ref<Task>::adopt(new Task(shared_from_this(), std::move(payload), options_.updates));
   Task& task = *sent.task;
@@ -428,8 +428,9 @@ Pool::Sent Pool::send(Payload payload, TimePoint deadline, Interrupt* interrupt)
   }
   lock.unlock();
 
-  if (options_.task_timeout > Duration::zero()) {
-    const Timers::Id timer = Timers::global().schedule(after(now(), options_.task_timeout), [held = sent.task] { held->time_out(); });
+  if (task_timeout == Duration::zero()) task_timeout = options_.task_timeout;
+  if (task_timeout > Duration::zero()) {
+    const Timers::Id timer = Timers::global().schedule(after(now(), task_timeout), [held = sent.task] { held->time_out(); });
     std::unique_lock task_lock(task.mutex_);
     if (task.ended()) {
       task_lock.unlock();

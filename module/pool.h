@@ -106,8 +106,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
     int failures = 0;    // consecutive ones: BreakerOpen
     std::string detail;  // NoThread
   };
-  // Blocks until the task is accepted, or refused for one of the reasons above.
-  Sent send(Payload payload, TimePoint deadline, Interrupt* interrupt);
+  // Blocks until the task is accepted, or refused for one of the reasons above. A `task_timeout` other than
+  // zero replaces the pool's.
+  Sent send(Payload payload, TimePoint deadline, Interrupt* interrupt, Duration task_timeout = {});
 
   // --- state, for display ---------------------------------------------------------------------------
 

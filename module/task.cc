@@ -30,6 +30,7 @@ bool Task::end(std::unique_lock<std::mutex>& lock, TaskState state) {
   slot_ = nullptr;
   sender_wakeup_.set_level(true);
   worker_wakeup_.set_level(true);
+  if (watcher_ != nullptr) watcher_->notify();
   const uint64_t timer = deadline_timer_;
   deadline_timer_ = 0;
   lock.unlock();
@@ -75,6 +76,11 @@ int Task::sender_fd() {
   return sender_wakeup_.fd(!updates_.empty() || ended());
 }
 
+void Task::watch(Wakeup* group) {
+  std::lock_guard lock(mutex_);
+  watcher_ = group;
+}
+
 void Task::sender_before_poll() {
   std::unique_lock lock(mutex_);
   if (!updates_.empty() || ended()) return;
@@ -116,6 +122,7 @@ Task::UpdateResult Task::update(Payload update, Interrupt* interrupt) {
   }
   updates_.push(std::move(update));
   sender_wakeup_.set_level(true);
+  if (watcher_ != nullptr) watcher_->notify();
   lock.unlock();
   sender_wakeup_.notify();
   pool_->counters().updates.fetch_add(1, std::memory_order_relaxed);

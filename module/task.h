@@ -66,6 +66,9 @@ class Task final : public RefCounted<Task> {
   int sender_fd();
   // Spins briefly for something to read: for a sender that is about to sleep on the descriptor.
   void sender_before_poll();
+  // While set, everything that makes the task readable also notifies `group`: for a sender that waits on
+  // several tasks at once. Null ends it; the group must be alive until then.
+  void watch(Wakeup* group);
   // The sender is through: cancels a task that has not ended, drops what was not read.
   void cancel();
   // After ReadResult::Failed.
@@ -119,6 +122,7 @@ class Task final : public RefCounted<Task> {
   Failure failure_;
   Wakeup sender_wakeup_;
   Wakeup worker_wakeup_;
+  Wakeup* watcher_ = nullptr;
 
   // Guarded by the pool's lock.
   enum class Admission : uint8_t { Waiting, Accepted, Refused };

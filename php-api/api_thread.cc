@@ -9,11 +9,15 @@ ApiThread& ApiThread::current() noexcept {
   return state;
 }
 
+// A request that the engine could not end leaves a value behind whose memory is gone.
+void ApiThread::begin_request() { ZVAL_UNDEF(&signal_stream); }
+
 void ApiThread::end_request() {
   pool.reset();
   payload.reset();
   failure = {};
-  if (zend_resource* const stream = std::exchange(signal_stream, nullptr)) zend_list_delete(stream);
+  zval_ptr_dtor(&signal_stream);
+  ZVAL_UNDEF(&signal_stream);
 }
 
 sapi::PhpThread* require_thread(const char* function) {

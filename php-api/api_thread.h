@@ -19,9 +19,10 @@ struct ApiThread {
   std::shared_ptr<Pool> pool;  // that a task is being sent to
   Payload payload;             // on its way in or out
   Failure failure;             // being turned into an exception
-  zend_resource* signal_stream = nullptr;  // holds a reference
+  zval signal_stream = {};                 // undefined until it is asked for
 
   static ApiThread& current() noexcept;
+  void begin_request();
   void end_request();
 };
 

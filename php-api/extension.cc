@@ -6,6 +6,8 @@
 #include "php-api/api_thread.h"
 #include "php-api/igor_arginfo.h"
 #include "php-api/task_failed.h"
+#include "php-api/task_object.h"
+#include "php-api/worker_objects.h"
 
 namespace {
 
@@ -15,6 +17,14 @@ zend_result start_module(int, int) {
   reason_class = register_class_Igor_Reason();
   task_failed_class = register_class_Igor_TaskFailed(spl_ce_RuntimeException);
   overflow_class = register_class_Igor_Overflow(spl_ce_RuntimeException);
+  start_task_class(register_class_Igor_Task(zend_ce_aggregate), register_class_Igor_TaskState());
+  start_worker_classes(register_class_Igor_Inbox(), register_class_Igor_Job());
+  register_class_Igor_Worker();
+  return SUCCESS;
+}
+
+zend_result begin_request(int, int) {
+  ApiThread::current().begin_request();
   return SUCCESS;
 }
 
@@ -41,7 +51,7 @@ zend_module_entry igor_module_entry = {
     ext_functions,
     start_module,
     nullptr,
-    nullptr,
+    begin_request,
     end_request,
     print_info,
     IGOR_VERSION,

@@ -145,4 +145,144 @@ namespace Igor {
     class Overflow extends \RuntimeException
     {
     }
+
+    enum TaskState: string
+    {
+        /** Accepted, not yet taken by a worker. */
+        case Pending = 'pending';
+        case Running = 'running';
+        case Completed = 'completed';
+        case Failed = 'failed';
+        case Cancelled = 'cancelled';
+        case TimedOut = 'timed_out';
+    }
+
+    /** Where tasks are sent from, and where a background worker finds its inbox. */
+    final class Worker
+    {
+        /**
+         * Sends a task to a background worker.
+         *
+         * @param array $payload null, bool, int, float, string, arrays of these, and enum cases
+         * @param float|null $timeout seconds that starting the worker and acceptance may take; null: 30
+         * @param float|null $deadline seconds of wall time that the task may take from its acceptance, after
+         *                             which it fails with Reason::Deadline; null: as the pool is configured
+         * @throws \RuntimeException no such worker, timeout, the worker keeps failing, shutting down
+         * @throws Overflow the pool is full and configured with "overflow reject"
+         */
+        public static function send(string $name, array $payload, ?float $timeout = null, ?float $deadline = null): Task {}
+
+        /** @throws \RuntimeException outside of a background worker */
+        public static function current(): Inbox {}
+    }
+
+    /**
+     * A task that was sent, as its sender sees it. Iterating over it gives its updates, in order, as they
+     * come; the loop ends when the task is completed and throws TaskFailed when it failed. Letting go of it
+     * cancels a task that has not ended.
+     *
+     * @strict-properties
+     * @not-serializable
+     */
+    final class Task implements \IteratorAggregate
+    {
+        /**
+         * The next update, waiting for it; null when the worker has completed the task.
+         *
+         * @throws TaskFailed
+         */
+        public function read(): ?array {}
+
+        /**
+         * Waits for the end, dropping updates that were not read, and returns what the worker gave to
+         * Job::complete(); null when it gave nothing or closed the stream.
+         *
+         * @throws TaskFailed
+         */
+        public function await(): mixed {}
+
+        /** Ends the task if it has not ended. The worker sees it in isCancelled(), update() and its stream. */
+        public function cancel(): void {}
+
+        /** @return resource for stream_select() and event loops: readable when read() would not wait */
+        public function stream() {}
+
+        public function state(): TaskState {}
+
+        public function getIterator(): \Iterator {}
+
+        /**
+         * Waits for all and returns their completion values under the same keys. The first failure is
+         * thrown at once, and the others are cancelled.
+         *
+         * @param array|\Traversable $tasks of Task
+         */
+        public static function all(array|\Traversable $tasks): array {}
+
+        /**
+         * The completion value of the first that completes; the others are cancelled. When every one
+         * failed, the last failure is thrown.
+         *
+         * @param array|\Traversable $tasks of Task, at least one
+         */
+        public static function any(array|\Traversable $tasks): mixed {}
+
+        /**
+         * The completion value of the first that ends, or its failure thrown; the others are cancelled.
+         *
+         * @param array|\Traversable $tasks of Task, at least one
+         */
+        public static function race(array|\Traversable $tasks): mixed {}
+    }
+
+    /**
+     * What a background worker gets its tasks from.
+     *
+     * @strict-properties
+     * @not-serializable
+     */
+    final class Inbox
+    {
+        /**
+         * The next task, waiting for it at most $timeout seconds (null: as long as it takes). Null when the
+         * time ran out or the worker is to stop.
+         */
+        public function receive(?float $timeout = null): ?Job {}
+
+        /** Whether the worker was told to stop: finish what is held and return. */
+        public function isStopping(): bool {}
+
+        /** @return resource the signaling stream, for stream_select() and event loops */
+        public function stream() {}
+    }
+
+    /**
+     * A task that was received, as the worker sees it. Letting go of it without ending it fails the task.
+     *
+     * @strict-properties
+     * @not-serializable
+     */
+    final class Job
+    {
+        public readonly array $payload;
+
+        /**
+         * Sends an update. Waits while the sender has not read enough of those before.
+         *
+         * @throws \RuntimeException "task closed": the sender has gone, or this worker is to stop
+         */
+        public function update(array $data): void {}
+
+        /** Ends the task well; the sender's await() returns the value. No-op when it has ended. */
+        public function complete(mixed $value = null): void {}
+
+        /** Ends the task as failed, with this message or exception as its cause. No-op when it has ended. */
+        public function fail(string|\Throwable $reason): void {}
+
+        /** Whether the other side has ended the task: what is left to do for it would be wasted. */
+        public function isCancelled(): bool {}
+
+        /** @return resource readable, and at its end, once the task is cancelled; fclose() completes it */
+        public function stream() {}
+    }
 }

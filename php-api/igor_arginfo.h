@@ -1,5 +1,5 @@
 /* This is a generated file, edit the .stub.php file instead.
- * Stub hash: 6fe41ebc800de3df3f39553906419e667876349b */
+ * Stub hash: 8d5292c2b9afcc9fa9069374582fc4fe7242725f */
 
 ZEND_BEGIN_ARG_INFO_EX(arginfo_frankenphp_worker_task_send, 0, 0, 2)
 	ZEND_ARG_TYPE_INFO(0, name, IS_STRING, 0)
@@ -67,6 +67,66 @@ ZEND_END_ARG_INFO()
 
 #define arginfo_class_Igor_TaskFailed_getErrorTrace arginfo_class_Igor_TaskFailed_getErrorClass
 
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Igor_Worker_send, 0, 2, Igor\\Task, 0)
+	ZEND_ARG_TYPE_INFO(0, name, IS_STRING, 0)
+	ZEND_ARG_TYPE_INFO(0, payload, IS_ARRAY, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, timeout, IS_DOUBLE, 1, "null")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, deadline, IS_DOUBLE, 1, "null")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Igor_Worker_current, 0, 0, Igor\\Inbox, 0)
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Igor_Task_read arginfo_frankenphp_worker_task_receive
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Igor_Task_await, 0, 0, IS_MIXED, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Igor_Task_cancel, 0, 0, IS_VOID, 0)
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Igor_Task_stream arginfo_frankenphp_worker_get_signaling_stream
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Igor_Task_state, 0, 0, Igor\\TaskState, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Igor_Task_getIterator, 0, 0, Iterator, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Igor_Task_all, 0, 1, IS_ARRAY, 0)
+	ZEND_ARG_OBJ_TYPE_MASK(0, tasks, Traversable, MAY_BE_ARRAY, NULL)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Igor_Task_any, 0, 1, IS_MIXED, 0)
+	ZEND_ARG_OBJ_TYPE_MASK(0, tasks, Traversable, MAY_BE_ARRAY, NULL)
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Igor_Task_race arginfo_class_Igor_Task_any
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Igor_Inbox_receive, 0, 0, Igor\\Job, 1)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, timeout, IS_DOUBLE, 1, "null")
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Igor_Inbox_isStopping arginfo_frankenphp_finish_request
+
+#define arginfo_class_Igor_Inbox_stream arginfo_frankenphp_worker_get_signaling_stream
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Igor_Job_update, 0, 1, IS_VOID, 0)
+	ZEND_ARG_TYPE_INFO(0, data, IS_ARRAY, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Igor_Job_complete, 0, 0, IS_VOID, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, value, IS_MIXED, 0, "null")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Igor_Job_fail, 0, 1, IS_VOID, 0)
+	ZEND_ARG_OBJ_TYPE_MASK(0, reason, Throwable, MAY_BE_STRING, NULL)
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Igor_Job_isCancelled arginfo_frankenphp_finish_request
+
+#define arginfo_class_Igor_Job_stream arginfo_frankenphp_worker_get_signaling_stream
+
 ZEND_FUNCTION(frankenphp_worker_task_send);
 ZEND_FUNCTION(frankenphp_worker_task_read);
 ZEND_FUNCTION(frankenphp_worker_task_receive);
@@ -84,6 +144,25 @@ ZEND_METHOD(Igor_TaskFailed, getErrorMessage);
 ZEND_METHOD(Igor_TaskFailed, getErrorFile);
 ZEND_METHOD(Igor_TaskFailed, getErrorLine);
 ZEND_METHOD(Igor_TaskFailed, getErrorTrace);
+ZEND_METHOD(Igor_Worker, send);
+ZEND_METHOD(Igor_Worker, current);
+ZEND_METHOD(Igor_Task, read);
+ZEND_METHOD(Igor_Task, await);
+ZEND_METHOD(Igor_Task, cancel);
+ZEND_METHOD(Igor_Task, stream);
+ZEND_METHOD(Igor_Task, state);
+ZEND_METHOD(Igor_Task, getIterator);
+ZEND_METHOD(Igor_Task, all);
+ZEND_METHOD(Igor_Task, any);
+ZEND_METHOD(Igor_Task, race);
+ZEND_METHOD(Igor_Inbox, receive);
+ZEND_METHOD(Igor_Inbox, isStopping);
+ZEND_METHOD(Igor_Inbox, stream);
+ZEND_METHOD(Igor_Job, update);
+ZEND_METHOD(Igor_Job, complete);
+ZEND_METHOD(Igor_Job, fail);
+ZEND_METHOD(Igor_Job, isCancelled);
+ZEND_METHOD(Igor_Job, stream);
 
 static const zend_function_entry ext_functions[] = {
 	ZEND_FE(frankenphp_worker_task_send, arginfo_frankenphp_worker_task_send)
@@ -111,6 +190,41 @@ static const zend_function_entry class_Igor_TaskFailed_methods[] = {
 	ZEND_ME(Igor_TaskFailed, getErrorFile, arginfo_class_Igor_TaskFailed_getErrorFile, ZEND_ACC_PUBLIC)
 	ZEND_ME(Igor_TaskFailed, getErrorLine, arginfo_class_Igor_TaskFailed_getErrorLine, ZEND_ACC_PUBLIC)
 	ZEND_ME(Igor_TaskFailed, getErrorTrace, arginfo_class_Igor_TaskFailed_getErrorTrace, ZEND_ACC_PUBLIC)
+	ZEND_FE_END
+};
+
+static const zend_function_entry class_Igor_Worker_methods[] = {
+	ZEND_ME(Igor_Worker, send, arginfo_class_Igor_Worker_send, ZEND_ACC_PUBLIC|ZEND_ACC_STATIC)
+	ZEND_ME(Igor_Worker, current, arginfo_class_Igor_Worker_current, ZEND_ACC_PUBLIC|ZEND_ACC_STATIC)
+	ZEND_FE_END
+};
+
+static const zend_function_entry class_Igor_Task_methods[] = {
+	ZEND_ME(Igor_Task, read, arginfo_class_Igor_Task_read, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_Task, await, arginfo_class_Igor_Task_await, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_Task, cancel, arginfo_class_Igor_Task_cancel, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_Task, stream, arginfo_class_Igor_Task_stream, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_Task, state, arginfo_class_Igor_Task_state, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_Task, getIterator, arginfo_class_Igor_Task_getIterator, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_Task, all, arginfo_class_Igor_Task_all, ZEND_ACC_PUBLIC|ZEND_ACC_STATIC)
+	ZEND_ME(Igor_Task, any, arginfo_class_Igor_Task_any, ZEND_ACC_PUBLIC|ZEND_ACC_STATIC)
+	ZEND_ME(Igor_Task, race, arginfo_class_Igor_Task_race, ZEND_ACC_PUBLIC|ZEND_ACC_STATIC)
+	ZEND_FE_END
+};
+
+static const zend_function_entry class_Igor_Inbox_methods[] = {
+	ZEND_ME(Igor_Inbox, receive, arginfo_class_Igor_Inbox_receive, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_Inbox, isStopping, arginfo_class_Igor_Inbox_isStopping, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_Inbox, stream, arginfo_class_Igor_Inbox_stream, ZEND_ACC_PUBLIC)
+	ZEND_FE_END
+};
+
+static const zend_function_entry class_Igor_Job_methods[] = {
+	ZEND_ME(Igor_Job, update, arginfo_class_Igor_Job_update, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_Job, complete, arginfo_class_Igor_Job_complete, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_Job, fail, arginfo_class_Igor_Job_fail, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_Job, isCancelled, arginfo_class_Igor_Job_isCancelled, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_Job, stream, arginfo_class_Igor_Job_stream, ZEND_ACC_PUBLIC)
 	ZEND_FE_END
 };
 
@@ -220,6 +334,90 @@ static zend_class_entry *register_class_Igor_Overflow(zend_class_entry *class_en
 
 	INIT_NS_CLASS_ENTRY(ce, "Igor", "Overflow", NULL);
 	class_entry = zend_register_internal_class_with_flags(&ce, class_entry_RuntimeException, 0);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Igor_TaskState(void)
+{
+	zend_class_entry *class_entry = zend_register_internal_enum("Igor\\TaskState", IS_STRING, NULL);
+
+	zval enum_case_Pending_value;
+	zend_string *enum_case_Pending_value_str = zend_string_init("pending", strlen("pending"), 1);
+	ZVAL_STR(&enum_case_Pending_value, enum_case_Pending_value_str);
+	zend_enum_add_case_cstr(class_entry, "Pending", &enum_case_Pending_value);
+
+	zval enum_case_Running_value;
+	zend_string *enum_case_Running_value_str = zend_string_init("running", strlen("running"), 1);
+	ZVAL_STR(&enum_case_Running_value, enum_case_Running_value_str);
+	zend_enum_add_case_cstr(class_entry, "Running", &enum_case_Running_value);
+
+	zval enum_case_Completed_value;
+	zend_string *enum_case_Completed_value_str = zend_string_init("completed", strlen("completed"), 1);
+	ZVAL_STR(&enum_case_Completed_value, enum_case_Completed_value_str);
+	zend_enum_add_case_cstr(class_entry, "Completed", &enum_case_Completed_value);
+
+	zval enum_case_Failed_value;
+	zend_string *enum_case_Failed_value_str = zend_string_init("failed", strlen("failed"), 1);
+	ZVAL_STR(&enum_case_Failed_value, enum_case_Failed_value_str);
+	zend_enum_add_case_cstr(class_entry, "Failed", &enum_case_Failed_value);
+
+	zval enum_case_Cancelled_value;
+	zend_string *enum_case_Cancelled_value_str = zend_string_init("cancelled", strlen("cancelled"), 1);
+	ZVAL_STR(&enum_case_Cancelled_value, enum_case_Cancelled_value_str);
+	zend_enum_add_case_cstr(class_entry, "Cancelled", &enum_case_Cancelled_value);
+
+	zval enum_case_TimedOut_value;
+	zend_string *enum_case_TimedOut_value_str = zend_string_init("timed_out", strlen("timed_out"), 1);
+	ZVAL_STR(&enum_case_TimedOut_value, enum_case_TimedOut_value_str);
+	zend_enum_add_case_cstr(class_entry, "TimedOut", &enum_case_TimedOut_value);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Igor_Worker(void)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Igor", "Worker", class_Igor_Worker_methods);
+	class_entry = zend_register_internal_class_with_flags(&ce, NULL, ZEND_ACC_FINAL);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Igor_Task(zend_class_entry *class_entry_IteratorAggregate)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Igor", "Task", class_Igor_Task_methods);
+	class_entry = zend_register_internal_class_with_flags(&ce, NULL, ZEND_ACC_FINAL|ZEND_ACC_NO_DYNAMIC_PROPERTIES|ZEND_ACC_NOT_SERIALIZABLE);
+	zend_class_implements(class_entry, 1, class_entry_IteratorAggregate);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Igor_Inbox(void)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Igor", "Inbox", class_Igor_Inbox_methods);
+	class_entry = zend_register_internal_class_with_flags(&ce, NULL, ZEND_ACC_FINAL|ZEND_ACC_NO_DYNAMIC_PROPERTIES|ZEND_ACC_NOT_SERIALIZABLE);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Igor_Job(void)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Igor", "Job", class_Igor_Job_methods);
+	class_entry = zend_register_internal_class_with_flags(&ce, NULL, ZEND_ACC_FINAL|ZEND_ACC_NO_DYNAMIC_PROPERTIES|ZEND_ACC_NOT_SERIALIZABLE);
+
+	zval property_payload_default_value;
+	ZVAL_UNDEF(&property_payload_default_value);
+	zend_string *property_payload_name = zend_string_init("payload", sizeof("payload") - 1, 1);
+	zend_declare_typed_property(class_entry, property_payload_name, &property_payload_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_ARRAY));
+	zend_string_release(property_payload_name);
 
 	return class_entry;
 }

@@ -66,6 +66,12 @@ void throw_failed(const char* message, const Failure& failure) {
   zend_exception_set_previous(outer, previous);
 }
 
+void throw_task_failed(const Failure& failure) {
+  zval exception;
+  ZVAL_OBJ(&exception, make_task_failed(failure));
+  zend_throw_exception_object(&exception);
+}
+
 Failure failure_in_flight() {
   Failure failure;
   zend_object* const exception = EG(exception);

@@ -19,6 +19,9 @@ inline constexpr const char* kAborted = "background worker exited without comple
 // Throws RuntimeException(message) with Igor\TaskFailed as its previous exception.
 void throw_failed(const char* message, const Failure& failure);
 
+// Throws Igor\TaskFailed itself: what the classes do.
+void throw_task_failed(const Failure& failure);
+
 // How the code that holds a task is ending, judged by the exception in flight: an exception, exit(), or
 // nothing at all (the task was just let go).
 Failure failure_in_flight();

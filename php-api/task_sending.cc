@@ -63,9 +63,9 @@ bool find_pool(ApiThread& state, Scope* scope, zend_string* name) {
 }
 
 // The blocking part: no call into the engine in here.
-Report send(ApiThread& state, php_stream* stream, TimePoint deadline, Interrupt* interrupt) {
+Report send(ApiThread& state, php_stream* stream, TimePoint deadline, Interrupt* interrupt, Duration task_timeout) {
   activity::idle_end();
-  Pool::Sent sent = state.pool->send(std::move(state.payload), deadline, interrupt);
+  Pool::Sent sent = state.pool->send(std::move(state.payload), deadline, interrupt, task_timeout);
   if (sent.task) attach_task(stream, std::move(sent.task), nullptr);
   Report report{sent.result, sent.failures, ""};
   snprintf(report.detail, sizeof report.detail, "%s", sent.detail.c_str());
@@ -102,6 +102,13 @@ void throw_refusal(const Report& report, const zend_string* name, const Failure&
 
 }  // namespace
 
+Task::ReadResult read_update(php_stream* stream, Task& task, TimePoint deadline) {
+  activity::idle_end();
+  return task.read(payload_in_hand(stream), deadline, &sapi::PhpThread::current()->interrupt);
+}
+
+void throw_interrupted() { zend_throw_exception(spl_ce_RuntimeException, "interrupted: the server is shutting down", 0); }
+
 bool deadline_of_argument(uint32_t argument, double seconds, TimePoint& deadline) {
   if (!std::isfinite(seconds) || seconds < 0) {
     zend_argument_value_error(argument, "must be a finite number of seconds, 0 or more");
@@ -111,14 +118,15 @@ bool deadline_of_argument(uint32_t argument, double seconds, TimePoint& deadline
   return true;
 }
 
-php_stream* send_task(const char* function, zend_string* name, const zval* payload, TimePoint deadline) {
+php_stream* send_task(const char* function, zend_string* name, const zval* payload, TimePoint deadline,
+                      Duration task_timeout) {
   sapi::PhpThread* const thread = require_thread(function);
   if (thread == nullptr || !valid_name(name)) return nullptr;
   ApiThread& state = ApiThread::current();
   if (!find_pool(state, thread->scope, name)) return nullptr;
   if (!sapi::encode_payload(payload, "$payload", state.pool->options().max_payload, state.payload)) return nullptr;
   php_stream* const stream = make_task_stream(TaskSide::Sender);
-  const Report report = send(state, stream, deadline, &thread->interrupt);
+  const Report report = send(state, stream, deadline, &thread->interrupt, task_timeout);
   state.pool.reset();
   if (report.result == Pool::SendResult::Accepted) return stream;
   php_stream_close(stream);

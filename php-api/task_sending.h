@@ -11,6 +11,14 @@ namespace igor::api {
 bool deadline_of_argument(uint32_t argument, double seconds, TimePoint& deadline);
 
 // Finds the worker, sends the payload and makes the sender's stream. Null after throwing.
-php_stream* send_task(const char* function, zend_string* name, const zval* payload, TimePoint deadline);
+// `task_timeout` zero: as the pool is configured.
+php_stream* send_task(const char* function, zend_string* name, const zval* payload, TimePoint deadline,
+                      Duration task_timeout = {});
+
+// Waits for the next update without entering the engine; it is then in payload_in_hand(stream).
+Task::ReadResult read_update(php_stream* stream, Task& task, TimePoint deadline = kNever);
+
+// Says that the engine is about to end this script, where a wait was cut short for that.
+void throw_interrupted();
 
 }  // namespace igor::api

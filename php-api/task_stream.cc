@@ -167,6 +167,8 @@ Task* task_of_argument(uint32_t argument, zval* value, TaskSide side, php_stream
   return nullptr;
 }
 
+Task* task_of_stream(php_stream* stream) { return self(stream).task; }
+
 Payload& payload_in_hand(php_stream* stream) { return self(stream).in_hand; }
 
 }  // namespace igor::api

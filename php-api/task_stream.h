@@ -33,6 +33,9 @@ void attach_task(php_stream* stream, Ref<Task> task, WorkerSlot* slot);
 // another kind, or of the other side.
 Task* task_of_argument(uint32_t argument, zval* stream, TaskSide side, php_stream** found = nullptr);
 
+// The task of a stream that is known to be one. Borrowed.
+Task* task_of_stream(php_stream* stream);
+
 // The place that keeps a payload while it is decoded, so that a bailout finds it at the stream's end.
 Payload& payload_in_hand(php_stream* stream);
 
