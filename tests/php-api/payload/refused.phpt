@@ -33,15 +33,15 @@ foreach ($cases as $name => $payload) {
 show('tool', ['do' => 'echo', 'value' => 'alive']);
 ?>
 --EXPECTF--
-object: ValueError: %S$payload['value']: stdClass%S
-nested: ValueError: %S$payload['user']['photo']: resource%S
-closure: ValueError: %S$payload['list'][2]: %S
-closed resource: ValueError: %S$payload[0]: resource%S
-reference: ValueError: %S$payload['a']['b']: reference%S
-too deep: ValueError: %s512%S
-recursive: ValueError: %S$payload['self']: reference%S
-generator: ValueError: %S$payload[0]: Generator%S
-date: ValueError: %S$payload['when']: DateTimeImmutable%S
-odd key: ValueError: %S$payload['it\'s']%s
+object: ValueError: $payload['value']: object of class stdClass cannot be sent%S
+nested: ValueError: $payload['user']['photo']: resource cannot be sent%S
+closure: ValueError: $payload['list'][2]: closure cannot be sent%S
+closed resource: ValueError: $payload[0]: resource cannot be sent%S
+reference: ValueError: $payload['a']['b']: reference cannot be sent%S
+too deep: ValueError: $payload%s: array is nested deeper than 512 levels
+recursive: ValueError: $payload['self']: reference cannot be sent%S
+generator: ValueError: $payload[0]: object of class Generator cannot be sent%S
+date: ValueError: $payload['when']: object of class DateTimeImmutable cannot be sent%S
+odd key: ValueError: $payload[%s]['nul\x00']: object of class ArrayObject cannot be sent%S
 update {"echo":"alive"}
 completed

@@ -8,5 +8,5 @@ require __DIR__ . '/../workers/client.inc.php';
 show('odd', []);
 ?>
 --EXPECTF--
-update {"refused":"ValueError: %S$data['answer']: stdClass%S"}
+update {"refused":"ValueError: $data['answer']: object of class stdClass cannot be sent%S"}
 completed

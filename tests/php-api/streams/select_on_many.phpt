@@ -29,10 +29,10 @@ foreach ([1, 2, 200] as $count) {
             }
         }
     }
-    echo count($got), ' of ', $count, ': ', json_encode(array_unique($got)), "\n";
+    echo count($got), ' of ', $count, ': ', 'with ', implode(' and ', array_unique($got)), ' updates', "\n";
 }
 ?>
 --EXPECT--
-1 of 1: {"0":2}
-2 of 2: {"0":2}
-200 of 200: {"0":2}
+1 of 1: with 2 updates
+2 of 2: with 2 updates
+200 of 200: with 2 updates

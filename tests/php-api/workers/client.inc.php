@@ -25,9 +25,10 @@ function describe(Throwable $e): void
         if ($cause->getReason() === Igor\Reason::Exited) {
             echo ' with status ', $cause->getExitStatus();
         }
-        if ($cause->getErrorMessage() !== null) {
+        // What the script says of itself; reasons without a file are told by Igor alone.
+        if ($cause->getErrorFile() !== null) {
             echo ': ', ltrim($cause->getErrorClass() . ' '), strtok($cause->getErrorMessage(), "\n"), ' in ',
-                basename($cause->getErrorFile() ?? '?'), $cause->getErrorLine() > 0 ? '' : ' without a line';
+                basename($cause->getErrorFile());
         }
         echo "\n";
     } elseif ($cause) {
