@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "module/log.h"
+#include "module/activity.h"
 #include "module/os_thread.h"
 #include "sapi/cli_options.h"
 #include "sapi/engine.h"
@@ -334,6 +335,7 @@ int cli_main(int argc, char** argv, zend_module_entry* extension, CliHost& host)
         "php-cli",
         [&] {
           pthread_sigmask(SIG_SETMASK, &before, nullptr);
+          activity::thread_started();
           PhpThread thread(PhpThread::Kind::Cli, "cli");
           thread.scope = scope;
           status = run_request(thread, options);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "module/activity.h"
 #include "sapi/http_script.h"
 #include "sapi/php_thread.h"
 
@@ -99,6 +100,7 @@ bool HttpPool::withdraw(HttpRequest& request) noexcept {
 }
 
 void HttpPool::thread_main(std::shared_ptr<Shared> shared, Thread* self) {
+  activity::thread_started();
   {
     PhpThread php(PhpThread::Kind::Http, "http-" + std::to_string(self->index));
     std::unique_lock lock(shared->mutex);
@@ -112,7 +114,9 @@ void HttpPool::thread_main(std::shared_ptr<Shared> shared, Thread* self) {
       if (!self->current) {
         if (shared->ending) break;
         shared->idle.push_back(self);
+        activity::idle_begin();
         self->wakes.wait(lock, [&] { return self->current || shared->ending; });
+        activity::idle_end();
         continue;
       }
       ++shared->busy;
@@ -126,6 +130,7 @@ void HttpPool::thread_main(std::shared_ptr<Shared> shared, Thread* self) {
     self->php = nullptr;
     lock.unlock();
   }
+  activity::thread_stopped();
   std::lock_guard lock(shared->mutex);
   self->ended = true;
   --shared->running;
