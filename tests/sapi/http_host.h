@@ -132,6 +132,11 @@ class HttpHost : public ::testing::Test {
     return status;
   }
 
+  static bool memory_limit_works() {
+    const char* setting = std::getenv("USE_ZEND_ALLOC");
+    return !setting || std::string(setting) != "0";
+  }
+
   // Writes a script; its path.
   std::string script(const std::string& code, const std::string& name = "") {
     const std::string path = directory_ + "/" + (name.empty() ? "script" + std::to_string(scripts_++) + ".php" : name);

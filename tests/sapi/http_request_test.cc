@@ -234,6 +234,7 @@ TEST_F(HttpRequest, WarningsNoticesAndErrorLog) {
 }
 
 TEST_F(HttpRequest, MemoryLimit) {
+  if (!memory_limit_works()) GTEST_SKIP() << "USE_ZEND_ALLOC=0: the engine does not count";
   const Response response = get("<?php ini_set('memory_limit', '8M'); $a = []; while (true) $a[] = str_repeat('x', 10000);");
   EXPECT_EQ(response.status, 500);
   EXPECT_EQ(logged("Allowed memory size of").level, IGOR_LOG_ERROR);
@@ -342,7 +343,7 @@ TEST_F(HttpRequest, FibersMayDoEverything) {
 
 TEST_F(HttpRequest, BailoutInAFiber) {
   for (int i = 0; i < 5; ++i) {
-    EXPECT_EQ(get("<?php $f = new Fiber(function () { ini_set('memory_limit', '8M'); str_repeat('x', 100 << 20); });"
+    EXPECT_EQ(get("<?php $f = new Fiber(function () { eval('class A { abstract function b(); }'); });"
                   "$f->start();").status, 500);
   }
   EXPECT_EQ(get("<?php echo 'alive';").body, "alive");
@@ -351,7 +352,7 @@ TEST_F(HttpRequest, BailoutInAFiber) {
 TEST_F(HttpRequest, OutputCallbackThatThrowsOrDies) {
   EXPECT_EQ(get("<?php ob_start(fn($b) => strtoupper($b)); echo 'x';").body, "X");
   get("<?php ob_start(function ($b) { throw new Exception('in callback'); }); echo 'x';");
-  get("<?php ob_start(function ($b) { ini_set('memory_limit', '8M'); str_repeat('x', 100 << 20); }); echo 'x';");
+  get("<?php ob_start(function ($b) { eval('class A { abstract function b(); }'); }); echo 'x';");
   EXPECT_EQ(get("<?php echo 'alive';").body, "alive");
 }
 
