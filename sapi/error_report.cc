@@ -72,7 +72,16 @@ void add_origin(LogRecord& record, PhpThread* thread) {
   }
 }
 
-void push(LogRecord record) noexcept { LogQueue::global().push(std::move(record)); }
+// An uncaught exception's text has its whole trace in it.
+constexpr size_t kLongestMessage = 64u << 10;
+
+void push(LogRecord record) noexcept {
+  if (const size_t size = record.message.size(); size > kLongestMessage) {
+    record.message.resize(kLongestMessage);
+    record.message += "... (" + std::to_string(size - kLongestMessage) + " bytes more)";
+  }
+  LogQueue::global().push(std::move(record));
+}
 
 // "Maximum call stack size ..." comes as an Error, but is a limit that ends the script like the others.
 Reason reason_of_exception(std::string_view message) {
@@ -141,6 +150,9 @@ uint32_t property_line(zend_object* object) {
   return Z_TYPE_P(value) == IS_LONG ? static_cast<uint32_t>(Z_LVAL_P(value)) : 0;
 }
 
+// A recursion that never ended leaves tens of thousands; the innermost ones tell.
+constexpr unsigned kMostFrames = 200;
+
 // As getTraceAsString() writes it, but without arguments: those may be large, and may be secret.
 std::string trace_text(zend_object* object) {
   zval storage;
@@ -172,8 +184,12 @@ std::string trace_text(zend_object* object) {
     text += part("type");
     text += part("function");
     text += "()\n";
+    if (number == kMostFrames) break;
   }
   ZEND_HASH_FOREACH_END();
+  if (const uint32_t frames = zend_hash_num_elements(Z_ARRVAL_P(trace)); number < frames) {
+    return text + "... " + std::to_string(frames - number) + " more";
+  }
   text += '#';
   text += std::to_string(number);
   text += " {main}";

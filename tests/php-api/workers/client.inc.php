@@ -50,3 +50,32 @@ function show_file(string $file): void
     }
     echo basename($file), " was not written\n";
 }
+
+/** The end of a task in a few words: "completed", or why not. Reads and drops its updates. */
+function outcome($task): string
+{
+    try {
+        while (frankenphp_worker_task_read($task) !== null) {
+        }
+        return 'completed';
+    } catch (RuntimeException $e) {
+        $cause = $e->getPrevious();
+        if (!$cause instanceof Igor\TaskFailed) {
+            return get_class($e) . ': ' . $e->getMessage();
+        }
+        $reason = $cause->getReason();
+        return $reason->name . ($reason === Igor\Reason::Exited ? '(' . $cause->getExitStatus() . ')' : '');
+    }
+}
+
+/** Calls it and prints what it returns or throws. */
+function attempt(string $title, callable $what): void
+{
+    echo $title, ': ';
+    try {
+        $result = $what();
+        echo is_scalar($result) || $result === null || is_array($result) ? json_encode($result) : get_debug_type($result), "\n";
+    } catch (Throwable $e) {
+        describe($e);
+    }
+}
