@@ -78,12 +78,16 @@ Failure failure_in_flight() {
   if (exception == nullptr) {
     failure.reason = Reason::Abandoned;
     failure.message = "the worker let go of the task's stream without fclose()";
-  } else if (zend_is_unwind_exit(exception) || zend_is_graceful_exit(exception)) {
+  } else if (zend_is_unwind_exit(exception)) {
     failure.reason = Reason::Exited;
     failure.exit_status = EG(exit_status);
+    failure.message = "the script ended with exit status " + std::to_string(failure.exit_status);
+  } else if (zend_is_graceful_exit(exception)) {
+    // What a suspended Fiber sees when nobody holds it any more; whatever else goes on is put aside meanwhile.
+    failure.reason = Reason::Abandoned;
+    failure.message = "the worker let go of the Fiber that held the task's stream";
   } else {
     failure = sapi::describe_exception(exception);
-    failure.reason = Reason::UncaughtException;
   }
   return failure;
 }

@@ -40,8 +40,7 @@ ZEND_FUNCTION(frankenphp_worker_task_read) {
   if (task == nullptr) RETURN_THROWS();
   switch (read_update(stream, *task)) {
     case Task::ReadResult::Update:
-      if (!sapi::decode_payload(payload_in_hand(stream), return_value)) ZVAL_NULL(return_value);
-      payload_in_hand(stream).reset();
+      if (!sapi::consume_payload(payload_in_hand(stream), return_value)) ZVAL_NULL(return_value);
       return;
     case Task::ReadResult::Completed: RETURN_NULL();
     case Task::ReadResult::Failed: throw_failed(kAborted, task->failure()); RETURN_THROWS();

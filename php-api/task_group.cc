@@ -152,8 +152,7 @@ void free_group(Group& group) {
 // The completion value of a member that has completed. False after throwing.
 bool value_of(const Group& group, uint32_t position, zval* value) {
   Task& task = *task_at(group, position);
-  ZVAL_NULL(value);
-  return task.result().empty() || sapi::decode_payload(task.result(), value);
+  return decode_result(task, value);
 }
 
 enum class Until { All, FirstCompleted, FirstEnded };

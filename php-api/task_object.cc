@@ -23,11 +23,7 @@ bool read_into(zend_object* object, zval* value) {
   Task* const task = task_of_object(object, &stream);
   if (task == nullptr) return false;
   switch (read_update(stream, *task)) {
-    case Task::ReadResult::Update: {
-      const bool decoded = sapi::decode_payload(payload_in_hand(stream), value);
-      payload_in_hand(stream).reset();
-      return decoded;
-    }
+    case Task::ReadResult::Update: return sapi::consume_payload(payload_in_hand(stream), value);
     case Task::ReadResult::Completed: return false;
     case Task::ReadResult::Failed: throw_task_failed(task->failure()); return false;
     case Task::ReadResult::TimedOut:
@@ -160,7 +156,7 @@ ZEND_METHOD(Igor_Task, await) {
     throw_task_failed(task->failure());
   } else if (result != Task::ReadResult::Completed) {
     throw_interrupted();
-  } else if (task->result().empty() || !sapi::decode_payload(task->result(), return_value)) {
+  } else if (!decode_result(*task, return_value)) {
     ZVAL_NULL(return_value);
   }
 }

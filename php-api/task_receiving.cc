@@ -16,9 +16,6 @@ Task* claim(WorkerSlot& slot) { return slot.claim().get(); }
 
 void attach(php_stream* stream, Task* task, WorkerSlot* slot) { attach_task(stream, Ref<Task>(task), slot); }
 
-// A worker can't work on a payload that it does not understand: the task fails with what was thrown.
-void fail_undecodable(Task& task) { task.fail(failure_in_flight()); }
-
 Task::UpdateResult update(Task& task, Payload& payload) {
   activity::idle_end();
   return task.update(std::move(payload), &sapi::PhpThread::current()->interrupt);
@@ -32,13 +29,20 @@ php_stream* receive_task(WorkerSlot& slot, zval* payload) {
   sapi::PhpThread::current()->task_id = task->id();
   php_stream* const stream = make_task_stream(TaskSide::Worker);
   attach(stream, task, &slot);
-  if (!sapi::decode_payload(task->payload(), payload)) {
-    fail_undecodable(*task);
-    php_stream_close(stream);
-    return nullptr;
+  // An autoloader can find the stream (get_resources) and close it.
+  zend_resource* const resource = stream->res;
+  GC_ADDREF(resource);
+  bool whole = sapi::consume_payload(task->payload(), payload);
+  if (whole && resource->type < 0) {
+    zval_ptr_dtor(payload);
+    zend_throw_exception(spl_ce_RuntimeException, "task closed", 0);
+    whole = false;
   }
-  task->payload().reset();
-  return stream;
+  zend_list_delete(resource);
+  if (whole) return stream;
+  // A worker can't work on a payload that it does not understand: the task fails with what was thrown.
+  zend_list_delete(resource);
+  return nullptr;
 }
 
 bool send_update(Task& task, const zval* data) {

@@ -107,6 +107,20 @@ Task::ReadResult read_update(php_stream* stream, Task& task, TimePoint deadline)
   return task.read(payload_in_hand(stream), deadline, &sapi::PhpThread::current()->interrupt);
 }
 
+bool decode_result(Task& task, zval* value) {
+  if (task.result().empty()) {
+    ZVAL_NULL(value);
+    return true;
+  }
+  // Of a copy: an autoloader may close the stream, and the task would go with it.
+  const Payload& result = task.result();
+  Payload& copy = ApiThread::current().payload;
+  copy = Payload::copy_of({reinterpret_cast<const char*>(result.data()), result.size()});
+  if (!copy.empty()) return sapi::consume_payload(copy, value);
+  zend_throw_exception(spl_ce_RuntimeException, "no memory for the task's result", 0);
+  return false;
+}
+
 void throw_interrupted() { zend_throw_exception(spl_ce_RuntimeException, "interrupted: the server is shutting down", 0); }
 
 bool deadline_of_argument(uint32_t argument, double seconds, TimePoint& deadline) {

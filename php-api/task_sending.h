@@ -18,6 +18,9 @@ php_stream* send_task(const char* function, zend_string* name, const zval* paylo
 // Waits for the next update without entering the engine; it is then in payload_in_hand(stream).
 Task::ReadResult read_update(php_stream* stream, Task& task, TimePoint deadline = kNever);
 
+// The value that a completed task was given, null when none. False after throwing.
+bool decode_result(Task& task, zval* value);
+
 // Says that the engine is about to end this script, where a wait was cut short for that.
 void throw_interrupted();
 

@@ -35,6 +35,8 @@ void end_worker_side(php_stream* stream, TaskStream& own) {
       own.task->fail(failure_in_flight());
     }
   }
+  sapi::PhpThread* const thread = sapi::PhpThread::current();
+  if (thread->task_id == own.task->id()) thread->task_id = 0;
   own.slot->release(*own.task);
 }
 

@@ -24,3 +24,31 @@ foreach ($ways as $how) {
 ?>
 --EXPECT--
 exit 0
+  Exited(0): local, static, property, closure, array, reference, global, constant, generator, cycle
+  Abandoned: fiber
+exit 7
+  Exited(7): local, static, property, closure, array, reference, global, constant, generator, cycle
+  Abandoned: fiber
+exit text
+  Exited(0): local, static, property, closure, array, reference, global, constant, generator, cycle
+  Abandoned: fiber
+return
+  Abandoned: local, property, closure, array, generator, fiber
+  Exited(0): static, reference, global, constant, cycle
+throw
+  UncaughtException: local, static, property, closure, array, reference, global, constant, generator, cycle
+  Abandoned: fiber
+undefined
+  UncaughtException: local, static, property, closure, array, reference, global, constant, generator, cycle
+  Abandoned: fiber
+fatal
+  FatalError: local, static, property, closure, array, reference, global, constant, generator, cycle, fiber
+memory
+  MemoryLimit: local, static, property, closure, array, reference, global, constant, generator, cycle, fiber
+recursion
+  MemoryLimit: local, static, property, closure, array, reference, global, constant, generator, cycle, fiber
+stack
+  FatalError: local, static, property, closure, array, reference, global, constant, generator, cycle
+  Abandoned: fiber
+let go
+  Abandoned: local, property, closure, array, generator, fiber
