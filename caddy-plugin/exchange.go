@@ -89,7 +89,8 @@ func serveExchange[X exchange](w http.ResponseWriter, r *http.Request, x X, b *r
 						x.Abort()
 					}
 				}
-				if !finished && !gone && event.Flags&bridge.Flush != 0 {
+				// A 1xx answer goes out by itself, and to flush then would send the final headers, which are not there.
+				if !finished && !gone && event.Flags&bridge.Flush != 0 && event.Flags&bridge.Informational == 0 {
 					// A writer that can't flush has nothing to hold back.
 					_ = http.NewResponseController(w).Flush()
 				}

@@ -1,8 +1,10 @@
 #include "sapi/http_script.h"
 
+#include <strings.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <string_view>
 
@@ -67,6 +69,23 @@ void execute(HttpRequest& request) {
   zend_destroy_file_handle(&file);
 }
 
+// What the script has set so far, as name and value; the engine ends each line with a NUL. Allocates nothing.
+template <typename Use>
+void for_each_header(Use&& use) {
+  zend_llist_position position;
+  for (auto* header = static_cast<sapi_header_struct*>(zend_llist_get_first_ex(&SG(sapi_headers).headers, &position));
+       header; header = static_cast<sapi_header_struct*>(zend_llist_get_next_ex(&SG(sapi_headers).headers, &position))) {
+    const std::string_view line(header->header, header->header_len);
+    const size_t colon = line.find(':');
+    // header("Foo") is no header field.
+    if (colon == std::string_view::npos || colon == 0) continue;
+    const size_t value = line.find_first_not_of(" \t", colon + 1);
+    use(line.substr(0, colon), value == std::string_view::npos ? std::string_view() : line.substr(value));
+  }
+}
+
+bool is_cgi_status(std::string_view name) { return name.size() == 6 && strncasecmp(name.data(), "Status", 6) == 0; }
+
 }  // namespace
 
 void run_http_script(PhpThread& thread, HttpRequest& request) {
@@ -118,15 +137,7 @@ bool send_http_headers(PhpThread& thread, int status) {
     return true;
   }
   thread.request->begin_headers(status);
-  zend_llist_position position;
-  for (auto* header = static_cast<sapi_header_struct*>(zend_llist_get_first_ex(&SG(sapi_headers).headers, &position));
-       header; header = static_cast<sapi_header_struct*>(zend_llist_get_next_ex(&SG(sapi_headers).headers, &position))) {
-    const std::string_view line(header->header, header->header_len);
-    const size_t colon = line.find(':');
-    if (colon == std::string_view::npos || colon == 0) continue;
-    const size_t value = line.find_first_not_of(" \t", colon + 1);
-    thread.request->add_header(line.substr(0, colon), value == std::string_view::npos ? "" : line.substr(value));
-  }
+  for_each_header([&](std::string_view name, std::string_view value) { thread.request->add_header(name, value); });
   thread.request->send_informational();
   return true;
 }
@@ -147,18 +158,15 @@ void http_flush(PhpThread& thread) {
 void http_send_headers(PhpThread& thread) {
   HttpRequest* request = thread.request;
   if (!request || request->finished()) return;
-  const int status = SG(sapi_headers).http_response_code;
+  int status = SG(sapi_headers).http_response_code;
+  // header("Status: 404") is how a CGI script names its status, and scripts written for PHP-FPM do, too.
+  for_each_header([&](std::string_view name, std::string_view value) {
+    if (is_cgi_status(name) && value.size() >= 3) status = std::atoi(value.data());
+  });
   request->begin_headers(status > 0 ? status : 200);
-  zend_llist_position position;
-  for (auto* header = static_cast<sapi_header_struct*>(zend_llist_get_first_ex(&SG(sapi_headers).headers, &position));
-       header; header = static_cast<sapi_header_struct*>(zend_llist_get_next_ex(&SG(sapi_headers).headers, &position))) {
-    const std::string_view line(header->header, header->header_len);
-    const size_t colon = line.find(':');
-    // header("Foo") is no header field.
-    if (colon == std::string_view::npos || colon == 0) continue;
-    const size_t value = line.find_first_not_of(" \t", colon + 1);
-    request->add_header(line.substr(0, colon), value == std::string_view::npos ? "" : line.substr(value));
-  }
+  for_each_header([&](std::string_view name, std::string_view value) {
+    if (!is_cgi_status(name)) request->add_header(name, value);
+  });
 }
 
 size_t http_read_body(PhpThread& thread, char* buffer, size_t size) {
