@@ -3,9 +3,9 @@
 # slow results are kept. A bare Debian 12 machine, CI and the Docker image all call it.
 #
 #   provision.sh build            packages for building, Go, and a release PHP
-#   provision.sh test             the same, with what the tests need (debug PHP, browser, load generator)
+#   provision.sh test             the same, with what the tests need (a PHP under AddressSanitizer, browser, load generator)
 #   provision.sh lint             formatters and linters
-#   provision.sh php [release|debug]   make sure that PHP build exists; print its php-config
+#   provision.sh php [release|debug|asan]  make sure that PHP build exists; print its php-config
 #   provision.sh php-check PATH   say whether this php-config can host Igor
 #   provision.sh php-library PATH print the embed library of this php-config
 #   provision.sh env              print the paths found, as shell assignments
@@ -140,7 +140,10 @@ php_variant_flags() {
   case "$1" in
     release) ;;
     debug) printf '%s\n' --enable-debug ;;
-    *) die "unknown PHP variant '$1' (release, debug)" ;;
+    # The engine itself instrumented: without that the sanitizer takes what a bailout leaves behind on a
+    # Fiber's stack for errors, and sees no error inside the engine.
+    asan) printf '%s\n' --enable-debug --enable-address-sanitizer ;;
+    *) die "unknown PHP variant '$1' (release, debug, asan)" ;;
   esac
 }
 
@@ -221,7 +224,7 @@ print_env() {
 
 case "${1:-}" in
   build) need_packages "${BUILD_PACKAGES[@]}"; need_go; need_php release >/dev/null ;;
-  test) need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"; need_go; need_php release >/dev/null; need_php debug >/dev/null ;;
+  test) need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"; need_go; need_php release >/dev/null; need_php asan >/dev/null ;;
   lint) need_packages "${BUILD_PACKAGES[@]}" "${LINT_PACKAGES[@]}"; need_go ;;
   php) need_php "${2:-release}" ;;
   php-check) php_check "${2:?php-check needs the path of a php-config}" ;;
