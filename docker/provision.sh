@@ -16,6 +16,7 @@
 #   IGOR_JOBS    parallel compile jobs (default: the number of CPUs)
 set -euo pipefail
 
+export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
 IGOR_CACHE="${IGOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/igor}"
 IGOR_JOBS="${IGOR_JOBS:-$(nproc)}"
 PHP_SERIES=8.4          # the Debian source package is php$PHP_SERIES, from the suite below
