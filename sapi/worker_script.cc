@@ -30,7 +30,8 @@ struct Run {
 Failure conclude(const PhpThread& thread) {
   if (const Failure* recorded = thread.recorded_failure()) {
     Failure failure = *recorded;
-    failure.exit_status = EG(exit_status);
+    // The engine may not have come to setting it.
+    if (EG(exit_status) != 0) failure.exit_status = EG(exit_status);
     return failure;
   }
   Failure failure;
@@ -77,6 +78,9 @@ void start(Run& run) {
 // Before the engine turns the exception into a text and destroys it.
 void handle_exception(Run& run) {
   if (!zend_is_unwind_exit(EG(exception))) run.thread.record_failure(describe_exception(EG(exception)));
+  // Now, because streams that the exception holds (its trace has the arguments of calls) go with it, and
+  // their tasks would be taken for abandoned ones.
+  tell_slot(run);
   if (Z_TYPE(EG(user_exception_handler)) != IS_UNDEF) {
     zend_user_exception_handler();
     // Handled by the script itself, which then ended like any other.

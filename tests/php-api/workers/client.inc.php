@@ -79,3 +79,52 @@ function attempt(string $title, callable $what): void
         describe($e);
     }
 }
+
+/** Sends code to the worker of eval.php. */
+function start(string $code, array $with = [], string $worker = 'eval', float $timeout = 10.0)
+{
+    return frankenphp_worker_task_send($worker, ['run' => $code] + $with, $timeout);
+}
+
+/** The same, and waits for what it replies. */
+function ask(string $code, array $with = [], string $worker = 'eval'): mixed
+{
+    $task = start($code, $with, $worker);
+    $reply = null;
+    while (($update = frankenphp_worker_task_read($task)) !== null) {
+        $reply = $update['reply'];
+    }
+    return $reply;
+}
+
+/** Runs a script of tests/php-api in a process of its own; prints its output, and how it ended. */
+function run_process(string $script, array $env, array $arguments = [], float $limit = 20.0): float
+{
+    $begin = hrtime(true);
+    $options = array_map(fn($name, $value) => "$name=" . $value, array_keys($env), $env);
+    $command = ['/usr/bin/env', ...$options, getenv('TEST_PHP_EXECUTABLE'), '-n', $script, ...$arguments];
+    $process = proc_open($command, [['file', '/dev/null', 'r'], ['pipe', 'w'], ['pipe', 'w']], $pipes);
+    $texts = ['', ''];
+    $open = [1 => $pipes[1], 2 => $pipes[2]];
+    while ($open) {
+        $read = $open;
+        $none = null;
+        $left = $limit - (hrtime(true) - $begin) / 1e9;
+        if ($left <= 0 || stream_select($read, $none, $none, (int) ceil($left)) === 0) {
+            proc_terminate($process, 9);
+            echo "killed: it did not end within $limit s\n";
+            break;
+        }
+        foreach ($read as $number => $pipe) {
+            $chunk = fread($pipe, 65536);
+            $texts[$number - 1] .= $chunk;
+            if ($chunk === '' || $chunk === false) {
+                unset($open[$number]);
+            }
+        }
+    }
+    echo $texts[0], $texts[1] === '' ? '' : "stderr: {$texts[1]}";
+    $status = proc_close($process);
+    echo "exit status $status\n";
+    return (hrtime(true) - $begin) / 1e9;
+}
