@@ -3,6 +3,8 @@
 #include "sapi/error_report.h"
 #include "sapi/payload_codec.h"
 #include "sapi/zend.h"
+// After zend.h.
+#include <zend_strtod.h>
 
 ZEND_TSRMLS_CACHE_DEFINE()
 
@@ -72,6 +74,7 @@ void PhpThread::detach() {
     std::lock_guard lock(mutex_);
     vm_interrupt_ = nullptr;
   }
+  zend_shutdown_strtod();  // frees what the thread's conversions of floats kept; the engine forgets it
   ts_free_thread();
   ZEND_TSRMLS_CACHE = nullptr;
 }

@@ -28,8 +28,10 @@ extern "C" {
 #include <php_variables.h>
 #include <zend_exceptions.h>
 #include <zend_extensions.h>
+#include <zend_fibers.h>
 #include <zend_interfaces.h>
 #include <zend_ini.h>
+#include <zend_observer.h>
 }
 
 ZEND_TSRMLS_CACHE_EXTERN()
