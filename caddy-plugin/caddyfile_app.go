@@ -70,7 +70,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (a *App) parsePHPIni(d *caddyfile.Dispenser) error {
 	set := func(key string, values []string) error {
 		if len(values) != 1 {
-			return d.Errf(`php_ini %s: a key and a value expected, but there are %d values; write "php_ini memory_limit 256M" (quote a value with spaces)`, key, len(values))
+			return d.Errf(`php_ini %s: a key and a value expected, but %d given; write "php_ini memory_limit 256M" (quote a value with spaces)`, key, len(values))
 		}
 		if err := checkIni(key, values[0]); err != nil {
 			return d.WrapErr(err)
@@ -128,6 +128,7 @@ func init() {
 	caddy.RegisterModule(App{})
 	caddy.RegisterModule(FrankenPHP{})
 	caddy.RegisterModule(Handler{})
+	caddy.RegisterModule(Front{})
 
 	httpcaddyfile.RegisterGlobalOption("igor", parseGlobalBlock("igor"))
 	httpcaddyfile.RegisterGlobalOption("frankenphp", parseGlobalBlock("frankenphp"))

@@ -38,7 +38,7 @@ var laterPHPDirectives = map[string]string{
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
-	if err := noArgs(d); err != nil {
+	if err := noArgument(d); err != nil {
 		return err
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -52,6 +52,15 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 			return unknownDirective(d, "php", phpDirectives, laterPHPDirectives)
 		}
+	}
+	return nil
+}
+
+// noArgument refuses what stands behind php or php_server and is no matcher, which Caddy has taken away by now.
+func noArgument(d *caddyfile.Dispenser) error {
+	directive := d.Val()
+	if args := d.RemainingArgs(); len(args) > 0 {
+		return d.Errf(`%s: %q is not a matcher; a matcher starts with "/" or "@", and everything else (such as "root") goes into the block`, directive, args[0])
 	}
 	return nil
 }
@@ -77,7 +86,7 @@ func (h *Handler) parseDirective(d *caddyfile.Dispenser, block string) (known bo
 		args := d.RemainingArgs()
 		value := true
 		if len(args) > 1 {
-			return true, d.Errf(`resolve_root_symlink: at most one value expected, but there are %d; write "resolve_root_symlink false"`, len(args))
+			return true, d.Errf(`resolve_root_symlink: at most one value expected, but %d given; write "resolve_root_symlink false"`, len(args))
 		}
 		if len(args) == 1 {
 			if value, err = strconv.ParseBool(args[0]); err != nil {
@@ -158,7 +167,8 @@ type phpServer struct {
 //	    worker               ...
 //	}
 //
-// It stands for these directives, in a route of their own:
+// It stands for these directives, in a route of their own (the first two are one handler, Front, unless try_files or
+// file_server say otherwise):
 //
 //	# a directory with an index file gets its slash
 //	@directory { file {path}/index.php; not path */ }
@@ -202,7 +212,7 @@ func parsePHPServer(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 
 func (s *phpServer) unmarshal(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
-	if err := noArgs(d); err != nil {
+	if err := noArgument(d); err != nil {
 		return err
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -244,15 +254,21 @@ func (s *phpServer) routes() caddyhttp.RouteList {
 	}
 	root := s.handler.Root
 
-	if s.index != "off" {
+	switch {
+	case s.index == "off":
+	case len(s.tryFiles) == 0 && !s.noFiles:
+		front := Front{Root: root, SplitPath: s.handler.SplitPath}
+		if s.index != "index.php" {
+			front.Index = s.index
+		}
+		routes = append(routes, caddyhttp.Route{HandlersRaw: handlerOf(front, "php_front")})
+	default:
 		dirIndex := "{http.request.uri.path}/" + s.index
 		tryFiles, policy := s.tryFiles, "first_exist_fallback"
 		slashed := len(tryFiles) == 0 || slices.Contains(tryFiles, dirIndex)
 		switch {
-		case len(tryFiles) == 0 && s.noFiles:
-			tryFiles = []string{dirIndex, s.index}
 		case len(tryFiles) == 0:
-			tryFiles = []string{"{http.request.uri.path}", dirIndex, s.index}
+			tryFiles = []string{dirIndex, s.index}
 		case !strings.HasSuffix(tryFiles[len(tryFiles)-1], ".php"):
 			policy = "" // the last one is no front controller, so it must exist, too
 		}

@@ -21,7 +21,7 @@ func oneArg(d *caddyfile.Dispenser, example string) (string, error) {
 	case len(args) == 0:
 		return "", d.Errf(`%s: a value is missing; write "%s %s"`, directive, directive, example)
 	case len(args) > 1:
-		return "", d.Errf(`%s: one value expected, but there are %d (%s); write "%s %s"`, directive, len(args), strings.Join(args, " "), directive, example)
+		return "", d.Errf(`%s: one value expected, but %d given (%s); write "%s %s"`, directive, len(args), strings.Join(args, " "), directive, example)
 	}
 	return args[0], nil
 }
@@ -80,7 +80,7 @@ func sizeArg(d *caddyfile.Dispenser, example string) (int64, error) {
 func envArgs(d *caddyfile.Dispenser, env *map[string]string) error {
 	args := d.RemainingArgs()
 	if len(args) != 2 {
-		return d.Errf(`env: a name and a value expected, but there are %d arguments; write "env NAME value" (quote a value with spaces)`, len(args))
+		return d.Errf(`env: a name and a value expected, but %d given; write "env NAME value" (quote a value with spaces)`, len(args))
 	}
 	if err := checkEnvPair(args[0], args[1]); err != nil {
 		return d.WrapErr(err)

@@ -8,7 +8,7 @@ import (
 
 var workerDirectives = []string{
 	"name", "file", "num", "background", "env", "queue", "overflow", "timeout", "updates", "max_payload", "stop_grace",
-	"max_consecutive_failures", "restart_backoff", "max_threads", "match", "watch",
+	"max_consecutive_failures", "restart_backoff", "max_threads",
 }
 
 var laterWorkerDirectives = map[string]string{
@@ -57,7 +57,7 @@ func parseWorker(d *caddyfile.Dispenser, where string, before []WorkerConfig) (W
 		}
 	}
 	if len(args) > 2 {
-		return w, d.Errf(`worker: at most a file and a number expected, but there are %d arguments (%q is too many); put the rest in a block`, len(args), args[2])
+		return w, d.Errf(`worker: at most a file and a number expected, but %d given (%q is too many); put the rest in a block`, len(args), args[2])
 	}
 
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -124,7 +124,7 @@ func (w *WorkerConfig) parseDirective(d *caddyfile.Dispenser) (err error) {
 	case "restart_backoff":
 		args := d.RemainingArgs()
 		if len(args) != 2 {
-			return d.Errf(`restart_backoff: the first and the longest pause expected, but there are %d arguments; write "restart_backoff 100ms 10s"`, len(args))
+			return d.Errf(`restart_backoff: the first and the longest pause expected, but %d given; write "restart_backoff 100ms 10s"`, len(args))
 		}
 		if w.RestartBackoffMin, err = parseDuration(d, "restart_backoff", args[0], "100ms 10s"); err == nil {
 			w.RestartBackoffMax, err = parseDuration(d, "restart_backoff", args[1], "100ms 10s")

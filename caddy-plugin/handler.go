@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,8 +48,7 @@ type Handler struct {
 	scope  *scopeConfig
 	logger *zap.Logger
 
-	root       string // absolute; empty when it has placeholders
-	rootFormat string // with placeholders
+	files      documentRoot
 	env        []byte // packed, without placeholders
 	dynamicEnv []envPair
 }
@@ -73,7 +71,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.app = app
 	h.load = app.load
 
-	if err := h.provisionRoot(); err != nil {
+	resolve := h.ResolveRootSymlink == nil || *h.ResolveRootSymlink
+	if h.files, err = newDocumentRoot(h.Root, resolve); err != nil {
 		return err
 	}
 	if len(h.SplitPath) == 0 {
@@ -104,8 +103,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := checkWorkers(h.Workers, where); err != nil {
 		return err
 	}
-	base, baseIs := h.root, "the php_server's root"
-	if h.Root == "" || h.root == "" {
+	base, baseIs := h.files.dir, "the php_server's root"
+	if base == "" {
 		if base, err = os.Getwd(); err != nil {
 			return fmt.Errorf("finding the working directory: %w", err)
 		}
@@ -123,44 +122,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		h.load.watch(server)
 	}
 	return nil
-}
-
-// provisionRoot makes the document root absolute where it is known before a request.
-func (h *Handler) provisionRoot() error {
-	if h.Root == "" {
-		h.rootFormat = "{http.vars.root}"
-		return nil
-	}
-	root := caddy.NewReplacer().ReplaceKnown(h.Root, "")
-	if strings.ContainsAny(root, "{}") {
-		h.rootFormat = root
-		return nil
-	}
-	root, err := caddy.FastAbs(root)
-	if err != nil {
-		return fmt.Errorf("php: root %q can't be made absolute: %w", h.Root, err)
-	}
-	if h.ResolveRootSymlink == nil || *h.ResolveRootSymlink {
-		resolved, err := filepath.EvalSymlinks(root)
-		if err != nil {
-			return fmt.Errorf("php: root %q: %w; create the directory, or set resolve_root_symlink to false when it comes into being later", h.Root, err)
-		}
-		root = resolved
-	}
-	h.root = root
-	return nil
-}
-
-// documentRoot is the root for this request.
-func (h *Handler) documentRoot(repl *caddy.Replacer) (string, error) {
-	if h.root != "" {
-		return h.root, nil
-	}
-	root, err := caddy.FastAbs(repl.ReplaceKnown(h.rootFormat, ""))
-	if err != nil {
-		return "", fmt.Errorf("php: root %q can't be made absolute: %w", h.rootFormat, err)
-	}
-	return root, nil
 }
 
 // requestBuffers are what a request needs from Go, kept from one to the next.
@@ -192,7 +153,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	defer h.load.leave()
 
 	repl := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	root, err := h.documentRoot(repl)
+	root, err := h.files.of(repl)
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, err)
 	}

@@ -58,9 +58,9 @@ type load struct {
 	// httpGrace is Caddy's grace_period; 0 when it is not set.
 	httpGrace time.Duration
 
-	servers     map[*caddyhttp.Server]bool // those with a handler of this load
-	serversUp   atomic.Int64               // how many of them have not begun to shut down
-	serversDown chan struct{}              // closed when that is 0
+	servers     map[httpServer]bool // those with a handler of this load
+	serversUp   atomic.Int64        // how many of them have not begun to shut down
+	serversDown chan struct{}       // closed when that is 0
 
 	inFlight   atomic.Int64  // requests between enter and leave
 	conns      atomic.Int64  // open connections of the servers: each may bring another request
@@ -76,7 +76,7 @@ var errNotStarted = errors.New("the configuration that this request came for was
 func newLoad() *load {
 	return &load{
 		opened:      make(chan struct{}),
-		servers:     make(map[*caddyhttp.Server]bool),
+		servers:     make(map[httpServer]bool),
 		serversDown: make(chan struct{}),
 		idle:        make(chan struct{}, 1),
 		abandoned:   make(chan struct{}),
@@ -84,8 +84,16 @@ func newLoad() *load {
 	}
 }
 
+// httpServer is what a load wants of Caddy's HTTP server.
+type httpServer interface {
+	RegisterOnShutdown(f func())
+	RegisterConnState(f func(net.Conn, http.ConnState))
+}
+
+var _ httpServer = (*caddyhttp.Server)(nil)
+
 // watch follows a server that has a handler of this load.
-func (l *load) watch(server *caddyhttp.Server) {
+func (l *load) watch(server httpServer) {
 	if l.servers[server] {
 		return
 	}

@@ -198,6 +198,9 @@ func (w *recordWriter) addContext(context []byte) {
 		}
 		w.fields = append(w.fields, contextField(key, value))
 	}
+	if _, err := dec.Token(); err != nil { // it was cut off
+		w.fields = append(w.fields[:before], zap.String("context", string(context)))
+	}
 }
 
 func contextField(key string, value json.RawMessage) zap.Field {
