@@ -73,7 +73,7 @@ bool refuse(const Sizer& sizer, const Step* step, const char* what, const char* 
 constexpr const char* kAllowed = " cannot be sent; null, bool, int, float, string, array and enum cases can";
 
 bool refuse_size(const Sizer& sizer, const char* at_least) {
-  zend_value_error("%s: %s%zu bytes when encoded, more than the %zu that the worker accepts (max_payload)", sizer.root,
+  zend_value_error("%s: %s%zu bytes when encoded, more than the %zu that the pool allows (max_payload)", sizer.root,
                    at_least, sizer.bytes, sizer.limit);
   return false;
 }
