@@ -26,7 +26,7 @@ zend_string* describe(const Failure& failure) {
                : zend_string_init(reason.data(), reason.size(), false);
   }
   const char* const separator = failure.class_name.empty() ? "" : ": ";
-  if (failure.file.empty()) {
+  if (failure.line == 0) {  // nowhere, or the file as a whole, which the message names
     return zend_strpprintf(0, "%s: %s%s%s", reason.data(), failure.class_name.c_str(), separator, failure.message.c_str());
   }
   return zend_strpprintf(0, "%s: %s%s%s in %s on line %u", reason.data(), failure.class_name.c_str(), separator,
