@@ -252,6 +252,7 @@ func (l *load) drain() {
 		return // whoever failed has cleaned up
 	}
 	l.retiring.Store(true)
+	began := time.Now()
 	if !caddy.Exiting() {
 		patience := reloadDrain
 		if l.httpGrace > 0 {
@@ -266,11 +267,14 @@ func (l *load) drain() {
 		l.logger.Error("closing the workers of a configuration", zap.Error(err))
 	}
 	if caddy.Exiting() {
+		grace := exitGrace
 		if l.httpGrace > 0 {
-			// The administrator said how long requests may take to end.
-			l.waitQuiet(l.httpGrace, nil)
+			// The administrator said how long requests may take to end: no longer than that, all in all.
+			grace = max(0, l.httpGrace-time.Since(began))
+			l.waitQuiet(grace, nil)
+			grace = max(0, l.httpGrace-time.Since(began))
 		}
-		if err := l.engine.stop(exitGrace); err != nil {
+		if err := l.engine.stop(grace); err != nil {
 			l.logger.Error("stopping PHP", zap.Error(err))
 		}
 	}
