@@ -21,9 +21,9 @@ LogQueue& LogQueue::global() {
 void LogQueue::push(LogRecord record) noexcept {
   try {
     if (record.time_unix_ns == 0) {
-      record.time_unix_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                std::chrono::system_clock::now().time_since_epoch())
-                                .count();
+      record.time_unix_ns =
+          std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+              .count();
     }
     const size_t bytes = weight(record);
     std::unique_lock lock(mutex_);

@@ -4,7 +4,9 @@
 
 namespace igor {
 
-Payload::~Payload() { std::free(data_); }
+Payload::~Payload() {
+  std::free(data_);
+}
 
 Payload Payload::allocate(size_t size) noexcept {
   Payload payload;

@@ -66,7 +66,7 @@ class Payload {
 enum class PayloadTag : uint8_t { Null, False, True, Int, Int64, Float, String, List, Map, Enum };
 
 inline constexpr uint64_t kPayloadMagic = 0x0100'4c50'5247'4947;  // "IGRPL", version 1
-inline constexpr int kPayloadMaxDepth = 512;                        // of arrays within arrays
+inline constexpr int kPayloadMaxDepth = 512;                      // of arrays within arrays
 inline constexpr uint64_t kPayloadMaxOperand = (uint64_t{1} << 56) - 1;
 
 // Writes into a payload of exactly the right size: the sizes come from the same walk over the same
@@ -85,8 +85,7 @@ class PayloadWriter {
     return 16 + padded(class_length + case_length);
   }
 
-  explicit PayloadWriter(Payload& payload) noexcept
-      : cursor_(payload.data()), end_(payload.data() + payload.size()) {
+  explicit PayloadWriter(Payload& payload) noexcept : cursor_(payload.data()), end_(payload.data() + payload.size()) {
     word(kPayloadMagic);
   }
 
@@ -143,10 +142,10 @@ class PayloadReader {
  public:
   struct Item {
     PayloadTag tag = PayloadTag::Null;
-    int64_t integer = 0;    // Int, Int64 (reported as Int)
-    double real = 0;        // Float
+    int64_t integer = 0;         // Int, Int64 (reported as Int)
+    double real = 0;             // Float
     const char* data = nullptr;  // String; Enum: the class name
-    size_t length = 0;      // String: bytes; Enum: the class name's; List, Map: elements
+    size_t length = 0;           // String: bytes; Enum: the class name's; List, Map: elements
     const char* case_name = nullptr;
     size_t case_length = 0;
   };
@@ -165,8 +164,11 @@ class PayloadReader {
     switch (item.tag) {
       case PayloadTag::Null:
       case PayloadTag::False:
-      case PayloadTag::True: return true;
-      case PayloadTag::Int: item.integer = static_cast<int64_t>(head) >> 8; return true;
+      case PayloadTag::True:
+        return true;
+      case PayloadTag::Int:
+        item.integer = static_cast<int64_t>(head) >> 8;
+        return true;
       case PayloadTag::Int64: {
         uint64_t value;
         if (!word(value)) return fail();
@@ -190,7 +192,8 @@ class PayloadReader {
         item.length = operand;
         return true;
       }
-      case PayloadTag::Enum: return enum_names(item, operand);
+      case PayloadTag::Enum:
+        return enum_names(item, operand);
     }
     return fail();
   }

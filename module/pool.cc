@@ -30,7 +30,8 @@ bool Pool::spawn(const Lock&, std::string& error) {
   slots_.push_back(std::make_unique<WorkerSlot>(*this, static_cast<uint32_t>(slots_.size())));
   WorkerSlot* const slot = slots_.back().get();
   slot->state_ = WorkerSlot::State::Starting;
-  const int failed = slot->thread_.start("php-" + options_.name, [self = shared_from_this(), slot] { self->run_slot(*slot); });
+  const int failed =
+      slot->thread_.start("php-" + options_.name, [self = shared_from_this(), slot] { self->run_slot(*slot); });
   if (failed == 0) return true;
   slots_.pop_back();  // a slot without a thread would count as one that may serve
   error = "could not start a thread for background worker \"" + options_.name + "\": " + std::strerror(failed);
@@ -116,6 +117,7 @@ bool Pool::await_restart(Lock& lock, WorkerSlot& slot, TimePoint earliest) {
   while (!draining()) {
     const TimePoint at = now();
     if (at >= earliest && supervision_.may_start(at)) return true;
+    slot.state_ = WorkerSlot::State::Restarting;  // a new thread too, when it finds the breaker open
     const TimePoint next = std::max(earliest, supervision_.ask_again_at());
     const Wakeup::Ticket ticket = slot.wakeup_.ticket();
     lock.unlock();
@@ -205,6 +207,9 @@ void Pool::refuse_waiting(const Lock&, SendResult why) {
     task->refusal_ = static_cast<uint8_t>(why);
     task->sender_wakeup_.notify();
   }
+  ++refusals_;
+  last_refusal_ = why;
+  published_.notify();
 }
 
 void Pool::begin_drain() {
@@ -229,7 +234,9 @@ void Pool::begin_drain() {
   }
 }
 
-size_t Pool::finish_drain() { return finish_drain({shared_from_this()}); }
+size_t Pool::finish_drain() {
+  return finish_drain({shared_from_this()});
+}
 
 size_t Pool::finish_drain(const std::vector<std::shared_ptr<Pool>>& pools) {
   for (;;) {
@@ -430,7 +437,8 @@ Pool::Sent Pool::send(Payload payload, TimePoint deadline, Interrupt* interrupt,
 
   if (task_timeout == Duration::zero()) task_timeout = options_.task_timeout;
   if (task_timeout > Duration::zero()) {
-    const Timers::Id timer = Timers::global().schedule(after(now(), task_timeout), [held = sent.task] { held->time_out(); });
+    const Timers::Id timer =
+        Timers::global().schedule(after(now(), task_timeout), [held = sent.task] { held->time_out(); });
     std::unique_lock task_lock(task.mutex_);
     if (task.ended()) {
       task_lock.unlock();
@@ -442,16 +450,57 @@ Pool::Sent Pool::send(Payload payload, TimePoint deadline, Interrupt* interrupt,
   return sent;
 }
 
+Pool::Look Pool::look(TimePoint deadline, Interrupt* interrupt) {
+  Look look;
+  if ((look.snapshot = snapshots_.latest())) return look;
+  const auto refuse = [&](SendResult why) {
+    look.result = why;
+    look.failure = last_failure_;
+    look.failures = supervision_.consecutive_failures();
+    return std::move(look);
+  };
+  Lock lock(mutex_);
+  if (draining()) return refuse(SendResult::ShuttingDown);
+  if (supervision_.breaker_open() && !somebody_may_serve(lock)) return refuse(SendResult::BreakerOpen);
+  if (slots_.empty() && !spawn(lock, look.detail)) return refuse(SendResult::NoThread);
+  const uint64_t refusals = refusals_;
+  while (!(look.snapshot = snapshots_.latest())) {
+    if (refusals_ != refusals) return refuse(last_refusal_);
+    if (interrupted(interrupt)) return refuse(SendResult::Interrupted);
+    if (deadline != kNever && now() >= deadline) return refuse(SendResult::TimedOut);
+    const Wakeup::Ticket ticket = published_.ticket();
+    lock.unlock();
+    published_.wait(ticket, deadline, interrupt);
+    lock.lock();
+  }
+  return look;
+}
+
+void Pool::publish(WorkerSlot& slot, Payload payload) {
+  Lock lock(mutex_);
+  became_ready(lock, slot);
+  if (snapshots_.publish(std::move(payload))) published_.notify();
+}
+
 Pool::Stats Pool::stats() {
   Lock lock(mutex_);
   Stats stats;
   for (const auto& slot : slots_) {
     switch (slot->state_) {
-      case WorkerSlot::State::Stopped: continue;
-      case WorkerSlot::State::Starting: ++stats.starting; break;
-      case WorkerSlot::State::Ready: ++stats.ready; break;
-      case WorkerSlot::State::Restarting: ++stats.restarting; break;
-      case WorkerSlot::State::Lost: ++stats.lost; break;
+      case WorkerSlot::State::Stopped:
+        continue;
+      case WorkerSlot::State::Starting:
+        ++stats.starting;
+        break;
+      case WorkerSlot::State::Ready:
+        ++stats.ready;
+        break;
+      case WorkerSlot::State::Restarting:
+        ++stats.restarting;
+        break;
+      case WorkerSlot::State::Lost:
+        ++stats.lost;
+        break;
     }
     ++stats.threads;
     stats.waiting += slot->idle_;

@@ -29,6 +29,7 @@
 #include "module/counters.h"
 #include "module/dispatch.h"
 #include "module/failure.h"
+#include "module/snapshot.h"
 #include "module/supervision.h"
 #include "module/task.h"
 #include "module/worker_host.h"
@@ -44,9 +45,9 @@ struct PoolOptions {
   uint32_t max_threads = 0;  // 0: max(num, 1)
   uint32_t queue = 0;        // places for accepted tasks that no worker was offered yet
   bool overflow_reject = false;
-  uint32_t updates = 16;                // places in a task's update FIFO
-  uint64_t max_payload = 64u << 20;     // bytes of one encoded payload
-  Duration task_timeout{};              // from acceptance; 0: none
+  uint32_t updates = 16;             // places in a task's update FIFO
+  uint64_t max_payload = 64u << 20;  // bytes of one encoded payload
+  Duration task_timeout{};           // from acceptance; 0: none
   Duration stop_grace = std::chrono::seconds(5);
   SupervisionOptions supervision;
 
@@ -92,12 +93,12 @@ class Pool : public std::enable_shared_from_this<Pool> {
   enum class SendResult : uint8_t {
     Accepted,
     TimedOut,
-    Overflow,       // full, and the pool refuses instead of blocking
-    WorkerFailed,   // a script ended before it was ever ready, and no sibling lives
-    BreakerOpen,    // too many consecutive failures; tried again later
+    Overflow,      // full, and the pool refuses instead of blocking
+    WorkerFailed,  // a script ended before it was ever ready, and no sibling lives
+    BreakerOpen,   // too many consecutive failures; tried again later
     ShuttingDown,
     Interrupted,
-    NoThread,       // the system refuses to start one
+    NoThread,  // the system refuses to start one
   };
   struct Sent {
     SendResult result = SendResult::Accepted;
@@ -109,6 +110,21 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Blocks until the task is accepted, or refused for one of the reasons above. A `task_timeout` other than
   // zero replaces the pool's.
   Sent send(Payload payload, TimePoint deadline, Interrupt* interrupt, Duration task_timeout = {});
+
+  // --- snapshots -----------------------------------------------------------------------------------
+
+  struct Look {
+    SendResult result = SendResult::Accepted;  // Accepted: there is a snapshot
+    Ref<const Snapshot> snapshot;
+    Failure failure;     // WorkerFailed, BreakerOpen
+    int failures = 0;    // BreakerOpen
+    std::string detail;  // NoThread
+  };
+  // The latest snapshot. Before the first was published: starts a lazy pool and waits for it.
+  Look look(TimePoint deadline, Interrupt* interrupt);
+  // Replaces the latest snapshot; on the slot's thread, for which it counts as being ready.
+  void publish(WorkerSlot& slot, Payload payload);
+  const SnapshotStore& snapshots() const noexcept { return snapshots_; }
 
   // --- state, for display ---------------------------------------------------------------------------
 
@@ -156,6 +172,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Counters counters_;
   std::atomic<bool> draining_{false};
 
+  SnapshotStore snapshots_;  // written under mutex_
+  Wakeup published_;         // the first snapshot, or why there will be none
+
   mutable std::mutex mutex_;
   std::condition_variable life_;  // a slot became ready or stopped, or the breaker opened
   Dispatch dispatch_;
@@ -163,6 +182,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::vector<std::unique_ptr<WorkerSlot>> slots_;
   bool ever_ready_ = false;
   Failure last_failure_;
+  uint64_t refusals_ = 0;  // how often those who waited were told that nobody will serve them
+  SendResult last_refusal_ = SendResult::Accepted;
   bool reoffer_armed_ = false;
   TimePoint drain_began_{};
   TimePoint give_up_at_{};  // set when the first script is interrupted

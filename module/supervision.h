@@ -32,9 +32,9 @@ class Supervision {
   static constexpr Duration kLongEnough = std::chrono::seconds(30);
 
   struct Run {
-    bool ready = false;        // asked for its first signal
+    bool ready = false;  // asked for its first signal
     bool took_task = false;
-    bool clean = false;        // returned or exit(0)
+    bool clean = false;  // returned or exit(0)
     Duration lived{};
   };
 

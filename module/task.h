@@ -127,9 +127,9 @@ class Task final : public RefCounted<Task> {
   // Guarded by the pool's lock.
   enum class Admission : uint8_t { Waiting, Accepted, Refused };
   Admission admission_ = Admission::Waiting;
-  uint8_t refusal_ = 0;                 // a Pool::SendResult
+  uint8_t refusal_ = 0;  // a Pool::SendResult
   bool in_mailbox_ = false;
-  Task* next_ = nullptr;                // mailbox or running list
+  Task* next_ = nullptr;  // mailbox or running list
   Task* previous_ = nullptr;
   WorkerSlot* offered_to_ = nullptr;
   bool running_listed_ = false;

@@ -5,11 +5,17 @@
 
 namespace igor {
 
-const PoolOptions& WorkerSlot::options() const noexcept { return pool_.options(); }
+const PoolOptions& WorkerSlot::options() const noexcept {
+  return pool_.options();
+}
 
-std::string WorkerSlot::label() const { return options().name + " #" + std::to_string(index_); }
+std::string WorkerSlot::label() const {
+  return options().name + " #" + std::to_string(index_);
+}
 
-bool WorkerSlot::draining() const noexcept { return pool_.draining(); }
+bool WorkerSlot::draining() const noexcept {
+  return pool_.draining();
+}
 
 WorkerSlot::Signal WorkerSlot::poll_signal() {
   activity::idle_end();

@@ -1,0 +1,46 @@
+#include "module/snapshot.h"
+
+#include <cassert>
+#include <cstring>
+
+namespace igor {
+
+SnapshotStore::~SnapshotStore() { replace(nullptr); }
+
+Ref<const Snapshot> SnapshotStore::latest() const noexcept {
+  if (version() == 0) return nullptr;
+  uint64_t word = word_.fetch_add(kReader, std::memory_order_acquire);
+  const Snapshot* const snapshot = snapshot_of(word);
+  snapshot->retain();
+  word = word_.load(std::memory_order_relaxed);
+  while (snapshot_of(word) == snapshot) {
+    if (word_.compare_exchange_weak(word, word - kReader, std::memory_order_release, std::memory_order_relaxed)) {
+      return Ref<const Snapshot>::adopt(snapshot);
+    }
+  }
+  // Replaced meanwhile: the writer has made, or will make, a reference of the announcement.
+  snapshot->release();
+  return Ref<const Snapshot>::adopt(snapshot);
+}
+
+void SnapshotStore::replace(const Snapshot* next) noexcept {
+  const auto address = reinterpret_cast<uintptr_t>(next);
+  assert((address & ~kAddress) == 0);
+  const uint64_t old = word_.exchange(address, std::memory_order_acq_rel);
+  const Snapshot* const snapshot = snapshot_of(old);
+  if (snapshot != nullptr) snapshot->give_up(Snapshot::kBias - static_cast<int64_t>(old >> 48));
+}
+
+bool SnapshotStore::publish(Payload payload) {
+  const uint64_t last = version_.load(std::memory_order_relaxed);
+  if (last != 0) {
+    // The only writer: the current snapshot stays while it looks.
+    const Payload& now = snapshot_of(word_.load(std::memory_order_relaxed))->payload();
+    if (now.size() == payload.size() && std::memcmp(now.data(), payload.data(), now.size()) == 0) return false;
+  }
+  replace(new Snapshot(std::move(payload), last + 1));
+  version_.store(last + 1, std::memory_order_release);
+  return true;
+}
+
+}  // namespace igor

@@ -1,0 +1,77 @@
+// What a pool's workers have published last: one payload that any number of readers look at while it is
+// replaced.
+//
+// Readers take no lock and never wait for a writer. The store is one word: the address of the current
+// snapshot in its low 48 bits, and above it how many readers are on their way to taking a reference to
+// that snapshot (16 bits). A reader announces itself and learns the address in one atomic addition, takes a
+// real reference, and takes its announcement back. A writer that swaps the word learns how many had
+// announced themselves to the old snapshot and have not taken that back: it turns each of them into a
+// reference, which the reader, finding the word changed, gives up instead. Until the writer has done that,
+// the old snapshot's count carries kBias, so it can't fall to zero in between. Addresses are not reused
+// under a reader's eyes, because it holds a reference when it compares.
+//
+// The version grows by one with each new snapshot: a reader that has decoded version n needs nothing more
+// than one load to know that it still has the latest.
+//
+// Threads: latest() and version() any; publish() one at a time (the pool's lock sees to that).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "module/payload.h"
+#include "module/ref.h"
+
+namespace igor {
+
+class Snapshot {
+ public:
+  Snapshot(Payload payload, uint64_t version) : payload_(std::move(payload)), version_(version) {}
+
+  const Payload& payload() const noexcept { return payload_; }
+  uint64_t version() const noexcept { return version_; }
+
+  void retain() const noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
+  void release() const noexcept { give_up(1); }
+
+ private:
+  friend class SnapshotStore;
+  static constexpr int64_t kBias = 1 << 20;  // more than there can be readers on their way
+
+  void give_up(int64_t references) const noexcept {
+    if (count_.fetch_sub(references, std::memory_order_acq_rel) == references) delete this;
+  }
+
+  const Payload payload_;
+  const uint64_t version_;
+  mutable std::atomic<int64_t> count_{kBias};  // the store's, while it is the current one
+};
+
+class SnapshotStore {
+ public:
+  SnapshotStore() = default;
+  SnapshotStore(const SnapshotStore&) = delete;
+  SnapshotStore& operator=(const SnapshotStore&) = delete;
+  ~SnapshotStore();
+
+  // Null when nothing was published yet.
+  Ref<const Snapshot> latest() const noexcept;
+  // Of the latest snapshot; 0 when there is none.
+  uint64_t version() const noexcept { return version_.load(std::memory_order_acquire); }
+
+  // Replaces the latest snapshot. False, and nothing changes, when the payload is the same to the byte.
+  bool publish(Payload payload);
+
+ private:
+  static constexpr uint64_t kReader = uint64_t{1} << 48;
+  static constexpr uint64_t kAddress = kReader - 1;
+  static const Snapshot* snapshot_of(uint64_t word) noexcept {
+    return reinterpret_cast<const Snapshot*>(static_cast<uintptr_t>(word & kAddress));
+  }
+  void replace(const Snapshot* next) noexcept;
+
+  mutable std::atomic<uint64_t> word_{0};
+  std::atomic<uint64_t> version_{0};
+};
+
+}  // namespace igor
