@@ -10,7 +10,10 @@ ApiThread& ApiThread::current() noexcept {
 }
 
 // A request that the engine could not end leaves a value behind whose memory is gone.
-void ApiThread::begin_request() { ZVAL_UNDEF(&signal_stream); }
+void ApiThread::begin_request() {
+  ZVAL_UNDEF(&signal_stream);
+  vars.clear();
+}
 
 void ApiThread::end_request() {
   pool.reset();
@@ -18,6 +21,8 @@ void ApiThread::end_request() {
   failure = {};
   zval_ptr_dtor(&signal_stream);
   ZVAL_UNDEF(&signal_stream);
+  for (CachedVars& cached : vars) zval_ptr_dtor(&cached.value);
+  vars.clear();
 }
 
 sapi::PhpThread* require_thread(const char* function) {

@@ -1,11 +1,13 @@
-// What the API keeps per PHP thread: the things that a bailout must not lose hold of, and the signaling
-// stream of the running script.
+// What the API keeps per PHP thread: the things that a bailout must not lose hold of, the signaling
+// stream of the running script, and the snapshots that it has read.
 //
 // A bailout skips C++ destructors, so values that own memory and live across calls into the engine are
 // kept here instead of in locals; end_request() (the extension's request shutdown) drops what is left.
 #pragma once
 
+#include <deque>
 #include <memory>
+#include <string>
 
 #include "module/failure.h"
 #include "module/payload.h"
@@ -15,11 +17,20 @@
 
 namespace igor::api {
 
+// A snapshot as this script has read it: while it is the latest, the same array is given out again.
+struct CachedVars {
+  std::string name;
+  std::shared_ptr<Pool> pool;
+  Ref<const Snapshot> snapshot;
+  zval value = {};  // undefined until it is decoded
+};
+
 struct ApiThread {
   std::shared_ptr<Pool> pool;  // that a task is being sent to
   Payload payload;             // on its way in or out
   Failure failure;             // being turned into an exception
-  zval signal_stream = {};                 // undefined until it is asked for
+  zval signal_stream = {};     // undefined until it is asked for
+  std::deque<CachedVars> vars;  // a deque: reading one may run code that reads others
 
   static ApiThread& current() noexcept;
   void begin_request();

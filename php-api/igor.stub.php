@@ -55,6 +55,24 @@ namespace {
      */
     function frankenphp_worker_get_signaling_stream() {}
 
+    /**
+     * Publishes a snapshot of this background worker's data, in place of the last one. Publishing the same
+     * data again changes nothing. A worker that has published counts as ready.
+     *
+     * @param array $vars null, bool, int, float, string, arrays of these, and enum cases
+     */
+    function frankenphp_worker_set_vars(array $vars): void {}
+
+    /**
+     * The latest snapshot of a background worker, or of several: [name => snapshot]. Starts a lazy worker,
+     * and waits for its first snapshot; after that it never waits, even while the worker restarts. While
+     * the snapshot is the latest, the very same array is returned within a request.
+     *
+     * @param float $timeout seconds to wait for the first snapshots, all together
+     * @throws RuntimeException no such worker, timeout, the worker failed at its start
+     */
+    function frankenphp_worker_get_vars(string|array $name, float $timeout = 30.0): array {}
+
     /** Completes the HTTP response; the script goes on without its client. */
     function frankenphp_finish_request(): bool {}
 
@@ -248,6 +266,9 @@ namespace Igor {
          * time ran out or the worker is to stop.
          */
         public function receive(?float $timeout = null): ?Job {}
+
+        /** Publishes a snapshot: frankenphp_worker_set_vars(). */
+        public function publish(array $vars): void {}
 
         /** Whether the worker was told to stop: finish what is held and return. */
         public function isStopping(): bool {}

@@ -1,5 +1,5 @@
 /* This is a generated file, edit the .stub.php file instead.
- * Stub hash: 8d5292c2b9afcc9fa9069374582fc4fe7242725f */
+ * Stub hash: 7194ea8bc377eae0422424cf34db392bc3fb3da6 */
 
 ZEND_BEGIN_ARG_INFO_EX(arginfo_frankenphp_worker_task_send, 0, 0, 2)
 	ZEND_ARG_TYPE_INFO(0, name, IS_STRING, 0)
@@ -20,6 +20,15 @@ ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_frankenphp_worker_task_update, 0
 ZEND_END_ARG_INFO()
 
 ZEND_BEGIN_ARG_INFO_EX(arginfo_frankenphp_worker_get_signaling_stream, 0, 0, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_frankenphp_worker_set_vars, 0, 1, IS_VOID, 0)
+	ZEND_ARG_TYPE_INFO(0, vars, IS_ARRAY, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_frankenphp_worker_get_vars, 0, 1, IS_ARRAY, 0)
+	ZEND_ARG_TYPE_MASK(0, name, MAY_BE_STRING|MAY_BE_ARRAY, NULL)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, timeout, IS_DOUBLE, 0, "30.0")
 ZEND_END_ARG_INFO()
 
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_frankenphp_finish_request, 0, 0, _IS_BOOL, 0)
@@ -107,6 +116,8 @@ ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Igor_Inbox_receive, 0, 0, I
 	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, timeout, IS_DOUBLE, 1, "null")
 ZEND_END_ARG_INFO()
 
+#define arginfo_class_Igor_Inbox_publish arginfo_frankenphp_worker_set_vars
+
 #define arginfo_class_Igor_Inbox_isStopping arginfo_frankenphp_finish_request
 
 #define arginfo_class_Igor_Inbox_stream arginfo_frankenphp_worker_get_signaling_stream
@@ -132,6 +143,8 @@ ZEND_FUNCTION(frankenphp_worker_task_read);
 ZEND_FUNCTION(frankenphp_worker_task_receive);
 ZEND_FUNCTION(frankenphp_worker_task_update);
 ZEND_FUNCTION(frankenphp_worker_get_signaling_stream);
+ZEND_FUNCTION(frankenphp_worker_set_vars);
+ZEND_FUNCTION(frankenphp_worker_get_vars);
 ZEND_FUNCTION(frankenphp_finish_request);
 ZEND_FUNCTION(frankenphp_request_headers);
 ZEND_FUNCTION(frankenphp_response_headers);
@@ -156,6 +169,7 @@ ZEND_METHOD(Igor_Task, all);
 ZEND_METHOD(Igor_Task, any);
 ZEND_METHOD(Igor_Task, race);
 ZEND_METHOD(Igor_Inbox, receive);
+ZEND_METHOD(Igor_Inbox, publish);
 ZEND_METHOD(Igor_Inbox, isStopping);
 ZEND_METHOD(Igor_Inbox, stream);
 ZEND_METHOD(Igor_Job, update);
@@ -170,6 +184,8 @@ static const zend_function_entry ext_functions[] = {
 	ZEND_FE(frankenphp_worker_task_receive, arginfo_frankenphp_worker_task_receive)
 	ZEND_FE(frankenphp_worker_task_update, arginfo_frankenphp_worker_task_update)
 	ZEND_FE(frankenphp_worker_get_signaling_stream, arginfo_frankenphp_worker_get_signaling_stream)
+	ZEND_FE(frankenphp_worker_set_vars, arginfo_frankenphp_worker_set_vars)
+	ZEND_FE(frankenphp_worker_get_vars, arginfo_frankenphp_worker_get_vars)
 	ZEND_FE(frankenphp_finish_request, arginfo_frankenphp_finish_request)
 	ZEND_RAW_FENTRY("fastcgi_finish_request", zif_frankenphp_finish_request, arginfo_fastcgi_finish_request, 0, NULL, NULL)
 	ZEND_FE(frankenphp_request_headers, arginfo_frankenphp_request_headers)
@@ -214,6 +230,7 @@ static const zend_function_entry class_Igor_Task_methods[] = {
 
 static const zend_function_entry class_Igor_Inbox_methods[] = {
 	ZEND_ME(Igor_Inbox, receive, arginfo_class_Igor_Inbox_receive, ZEND_ACC_PUBLIC)
+	ZEND_ME(Igor_Inbox, publish, arginfo_class_Igor_Inbox_publish, ZEND_ACC_PUBLIC)
 	ZEND_ME(Igor_Inbox, isStopping, arginfo_class_Igor_Inbox_isStopping, ZEND_ACC_PUBLIC)
 	ZEND_ME(Igor_Inbox, stream, arginfo_class_Igor_Inbox_stream, ZEND_ACC_PUBLIC)
 	ZEND_FE_END

@@ -16,14 +16,20 @@ namespace {
 constexpr size_t kLongestName = 255;
 constexpr double kLongestWait = 1e9;  // seconds; beyond it, for ever
 
-// Plain data, so that it may be alive while the engine throws.
-struct Report {
-  Pool::SendResult result;
-  int failures;
-  char detail[256];
-};
+// The blocking part: no call into the engine in here.
+SendReport send(ApiThread& state, php_stream* stream, TimePoint deadline, Interrupt* interrupt, Duration task_timeout) {
+  activity::idle_end();
+  Pool::Sent sent = state.pool->send(std::move(state.payload), deadline, interrupt, task_timeout);
+  if (sent.task) attach_task(stream, std::move(sent.task), nullptr);
+  SendReport report{sent.result, sent.failures, ""};
+  snprintf(report.detail, sizeof report.detail, "%s", sent.detail.c_str());
+  state.failure = std::move(sent.failure);
+  return report;
+}
 
-bool valid_name(const zend_string* name) {
+}  // namespace
+
+bool valid_worker_name(const zend_string* name) {
   if (ZSTR_LEN(name) == 0) {
     zend_argument_value_error(1, "must not be empty");
   } else if (ZSTR_LEN(name) > kLongestName) {
@@ -36,7 +42,6 @@ bool valid_name(const zend_string* name) {
   return false;
 }
 
-// Finds the pool and keeps it with the thread. False after throwing.
 bool find_pool(ApiThread& state, Scope* scope, zend_string* name) {
   const auto found = scope == nullptr ? Scope::Lookup::NoWorkers
                                       : scope->find({ZSTR_VAL(name), ZSTR_LEN(name)}, state.pool);
@@ -62,18 +67,7 @@ bool find_pool(ApiThread& state, Scope* scope, zend_string* name) {
   return false;
 }
 
-// The blocking part: no call into the engine in here.
-Report send(ApiThread& state, php_stream* stream, TimePoint deadline, Interrupt* interrupt, Duration task_timeout) {
-  activity::idle_end();
-  Pool::Sent sent = state.pool->send(std::move(state.payload), deadline, interrupt, task_timeout);
-  if (sent.task) attach_task(stream, std::move(sent.task), nullptr);
-  Report report{sent.result, sent.failures, ""};
-  snprintf(report.detail, sizeof report.detail, "%s", sent.detail.c_str());
-  state.failure = std::move(sent.failure);
-  return report;
-}
-
-void throw_refusal(const Report& report, const zend_string* name, const Failure& failure) {
+void throw_refusal(const SendReport& report, const zend_string* name, const Failure& failure) {
   const char* const worker = ZSTR_VAL(name);
   char text[512];
   switch (report.result) {
@@ -99,8 +93,6 @@ void throw_refusal(const Report& report, const zend_string* name, const Failure&
   }
   zend_throw_exception(spl_ce_RuntimeException, text, 0);
 }
-
-}  // namespace
 
 Task::ReadResult read_update(php_stream* stream, Task& task, TimePoint deadline) {
   activity::idle_end();
@@ -135,12 +127,12 @@ bool deadline_of_argument(uint32_t argument, double seconds, TimePoint& deadline
 php_stream* send_task(const char* function, zend_string* name, const zval* payload, TimePoint deadline,
                       Duration task_timeout) {
   sapi::PhpThread* const thread = require_thread(function);
-  if (thread == nullptr || !valid_name(name)) return nullptr;
+  if (thread == nullptr || !valid_worker_name(name)) return nullptr;
   ApiThread& state = ApiThread::current();
   if (!find_pool(state, thread->scope, name)) return nullptr;
   if (!sapi::encode_payload(payload, "$payload", state.pool->options().max_payload, state.payload)) return nullptr;
   php_stream* const stream = make_task_stream(TaskSide::Sender);
-  const Report report = send(state, stream, deadline, &thread->interrupt, task_timeout);
+  const SendReport report = send(state, stream, deadline, &thread->interrupt, task_timeout);
   state.pool.reset();
   if (report.result == Pool::SendResult::Accepted) return stream;
   php_stream_close(stream);

@@ -10,6 +10,22 @@ namespace igor::api {
 // A wait in seconds as a PHP float. False after throwing ValueError when it is negative, NaN or infinite.
 bool deadline_of_argument(uint32_t argument, double seconds, TimePoint& deadline);
 
+// Why a pool did not do what it was asked for. Plain data, so that it may be alive while the engine throws.
+struct SendReport {
+  Pool::SendResult result;
+  int failures;
+  char detail[256];
+};
+
+// False after throwing ValueError for argument 1.
+bool valid_worker_name(const zend_string* name);
+
+// Finds the pool of that name and keeps it in state.pool. False after throwing RuntimeException.
+bool find_pool(ApiThread& state, Scope* scope, zend_string* name);
+
+// Throws what the report says; nothing for Accepted. The failure must outlive a bailout.
+void throw_refusal(const SendReport& report, const zend_string* name, const Failure& failure);
+
 // Finds the worker, sends the payload and makes the sender's stream. Null after throwing.
 // `task_timeout` zero: as the pool is configured.
 php_stream* send_task(const char* function, zend_string* name, const zval* payload, TimePoint deadline,

@@ -14,8 +14,12 @@
 
 namespace igor::abi {
 
-inline std::string_view view(igor_str text) { return text.data ? std::string_view(text.data, text.len) : std::string_view(); }
-inline igor_str str(std::string_view text) { return {text.data(), text.size()}; }
+inline std::string_view view(igor_str text) {
+  return text.data ? std::string_view(text.data, text.len) : std::string_view();
+}
+inline igor_str str(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 // Puts the sentence into the caller's buffer, if there is one, and passes the status on.
 inline igor_status fail(igor_status status, std::string_view sentence, char* error, size_t error_size) {

@@ -90,17 +90,28 @@ class Workers : public igor::sapi::CliHost {
 
   static bool set_number(igor_pool_options& options, const std::string& key, int64_t number) {
     const auto small = static_cast<uint32_t>(number);
-    if (key == "num") options.num = small;
-    else if (key == "max_threads") options.max_threads = small;
-    else if (key == "queue") options.queue = small;
-    else if (key == "updates") options.updates = small;
-    else if (key == "max_payload") options.max_payload = static_cast<uint64_t>(number);
-    else if (key == "task_timeout_ms") options.task_timeout_ms = static_cast<uint64_t>(number);
-    else if (key == "stop_grace_ms") options.stop_grace_ms = small;
-    else if (key == "max_consecutive_failures") options.max_consecutive_failures = static_cast<int32_t>(number);
-    else if (key == "backoff_min_ms") options.backoff_min_ms = small;
-    else if (key == "backoff_max_ms") options.backoff_max_ms = small;
-    else return false;
+    if (key == "num")
+      options.num = small;
+    else if (key == "max_threads")
+      options.max_threads = small;
+    else if (key == "queue")
+      options.queue = small;
+    else if (key == "updates")
+      options.updates = small;
+    else if (key == "max_payload")
+      options.max_payload = static_cast<uint64_t>(number);
+    else if (key == "task_timeout_ms")
+      options.task_timeout_ms = static_cast<uint64_t>(number);
+    else if (key == "stop_grace_ms")
+      options.stop_grace_ms = small;
+    else if (key == "max_consecutive_failures")
+      options.max_consecutive_failures = static_cast<int32_t>(number);
+    else if (key == "backoff_min_ms")
+      options.backoff_min_ms = small;
+    else if (key == "backoff_max_ms")
+      options.backoff_max_ms = small;
+    else
+      return false;
     return true;
   }
 

@@ -22,9 +22,10 @@ igor_status igor_engine_start(const igor_engine_options* given, char* error, siz
     }
     const igor_engine_options options = igor::abi::completed(given);
     if (options.http_threads < 1 || options.http_threads > 4096) {
-      return fail(IGOR_INVALID,
-                  "the number of HTTP threads is " + std::to_string(options.http_threads) + "; it must be from 1 to 4096",
-                  error, error_size);
+      return fail(
+          IGOR_INVALID,
+          "the number of HTTP threads is " + std::to_string(options.http_threads) + "; it must be from 1 to 4096",
+          error, error_size);
     }
     if (view(options.ini).find('\0') != std::string_view::npos) {
       return fail(IGOR_INVALID, "the php.ini text holds a NUL byte", error, error_size);

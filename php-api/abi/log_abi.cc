@@ -17,9 +17,12 @@ igor_status igor_log_next(uint32_t timeout_ms, igor_log_record* out) noexcept {
     thread_local std::string fields;
     uint64_t dropped = 0;
     switch (LogQueue::global().next(timeout_ms, record, dropped)) {
-      case LogQueue::Next::Timeout: return IGOR_TIMEOUT;
-      case LogQueue::Next::Closed: return IGOR_GONE;
-      case LogQueue::Next::Record: break;
+      case LogQueue::Next::Timeout:
+        return IGOR_TIMEOUT;
+      case LogQueue::Next::Closed:
+        return IGOR_GONE;
+      case LogQueue::Next::Record:
+        break;
     }
     fields.clear();
     for (const auto& [key, value] : record.fields) igor::append_packed_pair(fields, key, value);
@@ -34,6 +37,8 @@ igor_status igor_log_next(uint32_t timeout_ms, igor_log_record* out) noexcept {
   });
 }
 
-void igor_log_close(void) noexcept { LogQueue::global().close(); }
+void igor_log_close(void) noexcept {
+  LogQueue::global().close();
+}
 
 }  // extern "C"

@@ -24,15 +24,20 @@ igor::HandleTable<Ref<HttpRequest>>& requests() {
 
 uint32_t kind_of(const HttpEvent& event) {
   switch (event.kind) {
-    case HttpEvent::Kind::Input: return IGOR_EVENT_INPUT;
-    case HttpEvent::Kind::Output: return IGOR_EVENT_OUTPUT;
-    case HttpEvent::Kind::Finished: return IGOR_EVENT_FINISHED;
+    case HttpEvent::Kind::Input:
+      return IGOR_EVENT_INPUT;
+    case HttpEvent::Kind::Output:
+      return IGOR_EVENT_OUTPUT;
+    case HttpEvent::Kind::Finished:
+      return IGOR_EVENT_FINISHED;
   }
   return IGOR_EVENT_FINISHED;
 }
 
 // A C string ends at its first NUL: a name with one in it would be another name further down.
-bool has_nul(igor_str text) { return view(text).find('\0') != std::string_view::npos; }
+bool has_nul(igor_str text) {
+  return view(text).find('\0') != std::string_view::npos;
+}
 
 }  // namespace
 

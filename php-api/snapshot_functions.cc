@@ -1,0 +1,139 @@
+// frankenphp_worker_set_vars(), frankenphp_worker_get_vars() and Igor\Inbox::publish().
+//
+// Reading a snapshot again within a script costs a comparison of versions: the array that was made of it is
+// kept with the thread and given out again until a newer snapshot exists. What PHP code does to it, it
+// does to a copy of its own.
+#include <ext/spl/spl_exceptions.h>
+
+#include "module/activity.h"
+#include "module/worker_slot.h"
+#include "php-api/task_failed.h"
+#include "php-api/task_sending.h"
+#include "sapi/payload_codec.h"
+
+using namespace igor;
+using namespace igor::api;
+
+namespace {
+
+void publish_payload(WorkerSlot& slot, Payload& payload) {
+  activity::idle_end();
+  slot.pool().publish(slot, std::move(payload));
+}
+
+void publish(const char* function, const zval* vars) {
+  WorkerSlot* const slot = require_worker(function);
+  if (slot == nullptr) return;
+  Payload& payload = ApiThread::current().payload;
+  if (sapi::encode_payload(vars, "$vars", slot->options().max_payload, payload)) publish_payload(*slot, payload);
+}
+
+CachedVars* find_cached(ApiThread& state, const zend_string* name) {
+  for (CachedVars& cached : state.vars) {
+    if (cached.name == std::string_view(ZSTR_VAL(name), ZSTR_LEN(name))) return &cached;
+  }
+  return nullptr;
+}
+
+// Keeps the pool that was found under the name.
+CachedVars* cache_pool(ApiThread& state, const zend_string* name) {
+  state.vars.push_back({{ZSTR_VAL(name), ZSTR_LEN(name)}, std::move(state.pool), nullptr, {}});
+  return &state.vars.back();
+}
+
+// The blocking part: no call into the engine in here.
+SendReport look(ApiThread& state, CachedVars& cached, TimePoint deadline, Interrupt* interrupt) {
+  activity::idle_end();
+  Pool::Look found = cached.pool->look(deadline, interrupt);
+  SendReport report{found.result, found.failures, ""};
+  snprintf(report.detail, sizeof report.detail, "%s", found.detail.c_str());
+  state.failure = std::move(found.failure);
+  if (found.snapshot) cached.snapshot = std::move(found.snapshot);
+  return report;
+}
+
+// Another thread may have made the latest snapshot; one that was drained with its configuration has none
+// to come.
+bool up_to_date(const CachedVars& cached) {
+  return Z_TYPE(cached.value) == IS_ARRAY && cached.snapshot->version() == cached.pool->snapshots().version();
+}
+
+// The worker's latest snapshot as a value that the cache owns. Null after throwing.
+zval* vars_of(const sapi::PhpThread& thread, zend_string* name, TimePoint deadline) {
+  ApiThread& state = ApiThread::current();
+  CachedVars* cached = find_cached(state, name);
+  if (cached != nullptr && up_to_date(*cached)) return &cached->value;
+  if (cached == nullptr) {
+    if (!valid_worker_name(name) || !find_pool(state, thread.scope, name)) return nullptr;
+    cached = cache_pool(state, name);
+  }
+  const SendReport report = look(state, *cached, deadline, &sapi::PhpThread::current()->interrupt);
+  if (report.result == Pool::SendResult::TimedOut) {
+    zend_throw_exception_ex(spl_ce_RuntimeException, 0, "timeout waiting for background worker \"%s\" to publish its vars",
+                            ZSTR_VAL(name));
+    return nullptr;
+  }
+  if (report.result != Pool::SendResult::Accepted) {
+    throw_refusal(report, name, state.failure);
+    return nullptr;
+  }
+  zval value;
+  if (!sapi::decode_payload(cached->snapshot->payload(), &value)) return nullptr;
+  zval old;
+  ZVAL_COPY_VALUE(&old, &cached->value);
+  ZVAL_COPY_VALUE(&cached->value, &value);
+  zval_ptr_dtor(&old);
+  return &cached->value;
+}
+
+}  // namespace
+
+ZEND_FUNCTION(frankenphp_worker_set_vars) {
+  zval* vars;
+  ZEND_PARSE_PARAMETERS_START(1, 1)
+    Z_PARAM_ARRAY(vars)
+  ZEND_PARSE_PARAMETERS_END();
+  publish("frankenphp_worker_set_vars", vars);
+}
+
+ZEND_METHOD(Igor_Inbox, publish) {
+  zval* vars;
+  ZEND_PARSE_PARAMETERS_START(1, 1)
+    Z_PARAM_ARRAY(vars)
+  ZEND_PARSE_PARAMETERS_END();
+  publish("Igor\\Inbox::publish", vars);
+}
+
+ZEND_FUNCTION(frankenphp_worker_get_vars) {
+  zend_string* name;
+  HashTable* names;
+  double timeout = 30.0;
+  ZEND_PARSE_PARAMETERS_START(1, 2)
+    Z_PARAM_ARRAY_HT_OR_STR(names, name)
+    Z_PARAM_OPTIONAL
+    Z_PARAM_DOUBLE(timeout)
+  ZEND_PARSE_PARAMETERS_END();
+
+  const sapi::PhpThread* const thread = require_thread("frankenphp_worker_get_vars");
+  TimePoint deadline;
+  if (thread == nullptr || !deadline_of_argument(2, timeout, deadline)) RETURN_THROWS();
+  if (name != nullptr) {
+    const zval* const value = vars_of(*thread, name, deadline);
+    if (value == nullptr) RETURN_THROWS();
+    RETURN_COPY(value);
+  }
+  array_init_size(return_value, zend_hash_num_elements(names));
+  zval* one;
+  ZEND_HASH_FOREACH_VAL(names, one) {
+    ZVAL_DEREF(one);
+    if (Z_TYPE_P(one) != IS_STRING) {
+      zend_argument_type_error(1, "must contain only names of workers as strings, %s given", zend_zval_value_name(one));
+      RETURN_THROWS();
+    }
+    zval* const value = vars_of(*thread, Z_STR_P(one), deadline);
+    if (value == nullptr) RETURN_THROWS();
+    Z_ADDREF_P(value);
+    zend_symtable_update(Z_ARRVAL_P(return_value), Z_STR_P(one), value);
+  }
+  ZEND_HASH_FOREACH_END();
+}
