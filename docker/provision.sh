@@ -8,6 +8,7 @@
 #   provision.sh php [release|debug|asan]  make sure that PHP build exists; print its php-config
 #   provision.sh php-check PATH   say whether this php-config can host Igor
 #   provision.sh php-library PATH print the embed library of this php-config
+#   provision.sh php-parser       print the folder of PHP-Parser, for php-api/generate
 #   provision.sh env              print the paths found, as shell assignments
 #
 # Environment:
@@ -215,6 +216,24 @@ need_php() {
   readlink -f "$(php_slot "$variant")/current/bin/php-config"
 }
 
+# Prints the folder of PHP-Parser 5, which gen_stub.php needs (see php-api/generate).
+need_php_parser() {
+  local parser="$IGOR_CACHE/php-parser" work found
+  if [ ! -f "$parser/lib/PhpParser/ParserFactory.php" ]; then
+    need_packages dpkg-dev ca-certificates
+    say "fetching PHP-Parser, the source package php-parser of Debian $PHP_SUITE"
+    work=$(mktemp -d "${TMPDIR:-/tmp}/igor-php-parser.XXXXXX")
+    (cd "$work" && apt_sources apt-get update && apt_sources apt-get source php-parser) >"$work/log" 2>&1 \
+      || { tail -n 20 "$work/log" >&2; die "apt could not fetch the source of php-parser"; }
+    found=$(find "$work" -path '*/lib/PhpParser/ParserFactory.php' | head -n 1)
+    [ -n "$found" ] || die "the source package php-parser has no lib/PhpParser"
+    rm -rf "$parser"
+    cp -r "${found%/lib/PhpParser/ParserFactory.php}" "$parser"
+    rm -rf "$work"
+  fi
+  echo "$parser"
+}
+
 print_env() {
   local config
   config=$(need_php release)
@@ -230,8 +249,9 @@ case "${1:-}" in
   php) need_php "${2:-release}" ;;
   php-check) php_check "${2:?php-check needs the path of a php-config}" ;;
   php-library) php_library "${2:?php-library needs the path of a php-config}" ;;
+  php-parser) need_php_parser ;;
   php-slot) php_slot "${2:-release}" ;;
   go) need_go; find_go ;;
   env) print_env ;;
-  *) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,19s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
