@@ -23,7 +23,7 @@ bool Generation::start(TimePoint deadline, std::string& error) {
   for (const auto& pool : pools) {
     Failure failure;
     if (pool->options().num == 0 || pool->wait_ready(deadline, error, failure)) continue;
-    if (!failure.file.empty()) error += " in " + failure.file + " on line " + std::to_string(failure.line);
+    if (failure.line != 0) error += " in " + failure.file + " on line " + std::to_string(failure.line);
     return false;
   }
   return true;

@@ -3,7 +3,9 @@
 #include <ext/spl/spl_exceptions.h>
 #include <zend_enum.h>
 
+#include "module/worker_slot.h"
 #include "sapi/error_report.h"
+#include "sapi/php_thread.h"
 
 namespace igor::api {
 
@@ -88,6 +90,13 @@ Failure failure_in_flight() {
     failure.message = "the worker let go of the Fiber that held the task's stream";
   } else {
     failure = sapi::describe_exception(exception);
+  }
+  const sapi::PhpThread* const thread = sapi::PhpThread::current();
+  if ((failure.reason == Reason::Exited || failure.reason == Reason::Abandoned) && thread != nullptr &&
+      (thread->interrupted() || (thread->slot != nullptr && thread->slot->draining()))) {
+    failure.reason = Reason::Shutdown;
+    failure.message = thread->interrupted() ? "the script was stopped because it did not end by itself in time"
+                                            : "the worker was told to stop, and let go of the task";
   }
   return failure;
 }

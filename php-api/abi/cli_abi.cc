@@ -66,15 +66,18 @@ class Workers : public igor::sapi::CliHost {
         options.overflow_reject = value == "reject";
         continue;
       }
-      int64_t number;
-      if (!parse_number(value, number)) {
-        error = "worker \"" + worker.name + "\": " + key + " is \"" + value + "\"; it must be a whole number";
-        return false;
-      }
+      int64_t number = 0;
+      const bool is_number = parse_number(value, number);
       if (!set_number(options, key, number)) {
         error = "worker \"" + worker.name + "\": unknown option \"" + key +
                 "\"; known are num, max_threads, queue, overflow, updates, max_payload, task_timeout_ms, "
                 "stop_grace_ms, max_consecutive_failures, backoff_min_ms, backoff_max_ms and env.NAME";
+        return false;
+      }
+      const int64_t least = key == "max_consecutive_failures" ? -1 : 0;
+      if (!is_number || number < least) {
+        error = "worker \"" + worker.name + "\": " + key + " is \"" + value + "\"; it must be a whole number, " +
+                std::to_string(least) + " or more";
         return false;
       }
     }
