@@ -1,0 +1,25 @@
+--TEST--
+Snapshots of several workers in one call, lazy ones started
+--ENV--
+IGOR_WORKERS=p=../workers/publisher.php;q=../workers/publisher.php
+--FILE--
+<?php
+Igor\Worker::send('q', ['do' => 'publish', 'vars' => ['q' => true]])->await();
+var_dump(frankenphp_worker_get_vars(['p', 'q']));
+var_dump(frankenphp_worker_get_vars([]));
+?>
+--EXPECT--
+array(2) {
+  ["p"]=>
+  array(1) {
+    ["n"]=>
+    int(0)
+  }
+  ["q"]=>
+  array(1) {
+    ["q"]=>
+    bool(true)
+  }
+}
+array(0) {
+}
