@@ -14,16 +14,16 @@
 #include <functional>
 #include <thread>
 
-#include "module/log.h"
 #include "module/activity.h"
+#include "module/log.h"
 #include "module/os_thread.h"
 #include "sapi/cli_options.h"
 #include "sapi/engine.h"
 #include "sapi/zend.h"
 // After zend.h.
 extern "C" {
-#include <ext/standard/php_standard.h>
 #include <zend_highlight.h>
+#include <ext/standard/php_standard.h>
 
 PHPAPI extern char* php_ini_opened_path;
 PHPAPI extern char* php_ini_scanned_path;
@@ -178,12 +178,21 @@ void perform(const CliOptions& options, zend_file_handle* file) {
     case Mode::Strip:
       if (open_file_for_scanning(file) == SUCCESS) zend_strip();
       break;
-    case Mode::Info: php_print_info(PHP_INFO_ALL & ~PHP_INFO_CREDITS); break;
-    case Mode::Modules: list_modules(); break;
-    case Mode::IniFiles: show_ini_files(); break;
-    case Mode::ExtensionInfo: show_extension(options.extension.c_str()); break;
+    case Mode::Info:
+      php_print_info(PHP_INFO_ALL & ~PHP_INFO_CREDITS);
+      break;
+    case Mode::Modules:
+      list_modules();
+      break;
+    case Mode::IniFiles:
+      show_ini_files();
+      break;
+    case Mode::ExtensionInfo:
+      show_extension(options.extension.c_str());
+      break;
     case Mode::Version:
-    case Mode::Help: break;
+    case Mode::Help:
+      break;
   }
 }
 
@@ -210,9 +219,9 @@ int run_request(PhpThread& thread, const CliOptions& options) {
 
   char resolved[PATH_MAX];
   script_name = options.script.empty() ? "Standard input code" : options.script;
-  script_path = options.script.empty()                              ? ""
+  script_path = options.script.empty()                                  ? ""
                 : realpath(options.script.c_str(), resolved) != nullptr ? resolved
-                                                                    : options.script;
+                                                                        : options.script;
   std::vector<char*> arguments{script_name.data()};
   arguments.insert(arguments.end(), options.arguments.begin(), options.arguments.end());
   SG(request_info).argc = static_cast<int>(arguments.size());
@@ -239,6 +248,18 @@ int run_request(PhpThread& thread, const CliOptions& options) {
   SG(server_context) = nullptr;
   // A forked child has this thread only: nobody there to stop the engine with.
   if (getpid() != process) _exit(status);
+  return status;
+}
+
+// -l takes any number of files; the last that has a problem decides on the status.
+int check_all(PhpThread& thread, const CliOptions& options) {
+  int status = run_request(thread, options);
+  CliOptions one = options;
+  one.arguments.clear();
+  for (char* file : options.arguments) {
+    one.script = file;
+    if (const int problem = run_request(thread, one)) status = problem;
+  }
   return status;
 }
 
@@ -338,7 +359,7 @@ int cli_main(int argc, char** argv, zend_module_entry* extension, CliHost& host)
           activity::thread_started();
           PhpThread thread(PhpThread::Kind::Cli, "cli");
           thread.scope = scope;
-          status = run_request(thread, options);
+          status = options.mode == CliOptions::Mode::Lint ? check_all(thread, options) : run_request(thread, options);
         },
         Engine::instance().thread_stack_bytes());
     if (failed != 0) std::fprintf(stderr, "cannot start a thread for the script: %s\n", std::strerror(failed));
@@ -358,8 +379,12 @@ int cli_main(int argc, char** argv, zend_module_entry* extension, CliHost& host)
   return status;
 }
 
-bool cli_mode() noexcept { return in_cli_mode.load(std::memory_order_relaxed); }
-void set_cli_mode(bool on) noexcept { in_cli_mode.store(on, std::memory_order_relaxed); }
+bool cli_mode() noexcept {
+  return in_cli_mode.load(std::memory_order_relaxed);
+}
+void set_cli_mode(bool on) noexcept {
+  in_cli_mode.store(on, std::memory_order_relaxed);
+}
 
 size_t cli_write(const char* data, size_t size) {
   size_t done = 0;

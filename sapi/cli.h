@@ -26,7 +26,7 @@ namespace igor::sapi {
 
 struct CliWorker {
   std::string name;
-  std::string file;  // absolute
+  std::string file;                                          // absolute
   std::vector<std::pair<std::string, std::string>> options;  // as given: num, queue, ...
 };
 

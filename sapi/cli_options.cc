@@ -68,13 +68,26 @@ bool parse_cli_options(int argc, char** argv, CliOptions& options, std::string& 
   while ((option = php_getopt(argc, argv, kOptions, &value, &at, 0, 2)) != -1) {
     switch (option) {
       case 'C':
-      case 'q': break;  // how it is anyway
-      case 'c': options.ini_path = value; break;
-      case 'd': append_definition(options.ini, value); break;
-      case 'e': options.extended_info = true; break;
-      case 'H': options.hide_arguments = true; break;
-      case 'n': options.ini_ignore = true; break;
-      case 'z': options.ini.append("zend_extension=").append(value).append("\n"); break;
+      case 'q':
+        break;  // how it is anyway
+      case 'c':
+        options.ini_path = value;
+        break;
+      case 'd':
+        append_definition(options.ini, value);
+        break;
+      case 'e':
+        options.extended_info = true;
+        break;
+      case 'H':
+        options.hide_arguments = true;
+        break;
+      case 'n':
+        options.ini_ignore = true;
+        break;
+      case 'z':
+        options.ini.append("zend_extension=").append(value).append("\n");
+        break;
       case 'f':
         if (!options.script.empty()) {
           error = "You can use -f only once.\n";
@@ -90,20 +103,38 @@ bool parse_cli_options(int argc, char** argv, CliOptions& options, std::string& 
         options.mode = Mode::Code;
         options.code = value;
         break;
-      case 'l': choose(Mode::Lint); break;
-      case 's': choose(Mode::Highlight); break;
-      case 'w': choose(Mode::Strip); break;
-      case 'i': choose(Mode::Info); break;
-      case 'v': choose(Mode::Version); break;
-      case 'm': choose(Mode::Modules); break;
+      case 'l':
+        choose(Mode::Lint);
+        break;
+      case 's':
+        choose(Mode::Highlight);
+        break;
+      case 'w':
+        choose(Mode::Strip);
+        break;
+      case 'i':
+        choose(Mode::Info);
+        break;
+      case 'v':
+        choose(Mode::Version);
+        break;
+      case 'm':
+        choose(Mode::Modules);
+        break;
       case 'h':
-      case '?': choose(Mode::Help); break;
-      case kIniFiles: choose(Mode::IniFiles); break;
+      case '?':
+        choose(Mode::Help);
+        break;
+      case kIniFiles:
+        choose(Mode::IniFiles);
+        break;
       case kExtensionInfo:
         choose(Mode::ExtensionInfo);
         options.extension = value;
         break;
-      case kWorker: options.workers.emplace_back(value); break;
+      case kWorker:
+        options.workers.emplace_back(value);
+        break;
       default:
         error = "This option is not offered here.\n\n" + cli_usage(argv[0]);
         return false;
@@ -119,9 +150,9 @@ bool parse_cli_options(int argc, char** argv, CliOptions& options, std::string& 
 std::string cli_usage(const char* program) {
   std::string name = program;
   if (const size_t slash = name.rfind('/'); slash != std::string::npos) name.erase(0, slash + 1);
-  return "Usage: " + name + " [options] [-f] <file> [--] [args...]\n" +
-         "       " + name + " [options] -r <code> [--] [args...]\n" +
-         "       " + name + " [options] -- [args...]           (the script comes from standard input)\n"
+  return "Usage: " + name + " [options] [-f] <file> [--] [args...]\n" + "       " + name +
+         " [options] -r <code> [--] [args...]\n" + "       " + name +
+         " [options] -- [args...]           (the script comes from standard input)\n"
          "\n"
          "  -c <path>|<file> Look for php.ini here\n"
          "  -n               Use no php.ini\n"

@@ -35,9 +35,13 @@ size_t on_write(const char* data, size_t size) {
     return size;
   }
   switch (thread->kind) {
-    case PhpThread::Kind::Http: return http_write(*thread, data, size);
-    case PhpThread::Kind::Worker: thread->log_output({data, size}); return size;
-    case PhpThread::Kind::Cli: return cli_write(data, size);
+    case PhpThread::Kind::Http:
+      return http_write(*thread, data, size);
+    case PhpThread::Kind::Worker:
+      thread->log_output({data, size});
+      return size;
+    case PhpThread::Kind::Cli:
+      return cli_write(data, size);
   }
   return size;
 }
@@ -46,9 +50,15 @@ void on_flush(void*) {
   PhpThread* thread = PhpThread::current();
   if (!thread) return;
   switch (thread->kind) {
-    case PhpThread::Kind::Http: http_flush(*thread); break;
-    case PhpThread::Kind::Worker: thread->flush_logged_output(); break;
-    case PhpThread::Kind::Cli: cli_flush(); break;
+    case PhpThread::Kind::Http:
+      http_flush(*thread);
+      break;
+    case PhpThread::Kind::Worker:
+      thread->flush_logged_output();
+      break;
+    case PhpThread::Kind::Cli:
+      cli_flush();
+      break;
   }
 }
 
@@ -115,7 +125,9 @@ sapi_module_struct make_sapi_module() {
 sapi_module_struct igor_sapi_module;
 zend_module_entry* igor_extension = nullptr;
 
-int on_startup(sapi_module_struct* module) { return php_module_startup(module, igor_extension); }
+int on_startup(sapi_module_struct* module) {
+  return php_module_startup(module, igor_extension);
+}
 
 void ini_default(HashTable* configuration, std::string_view name, std::string_view text) {
   zval value;
@@ -131,7 +143,9 @@ void web_ini_defaults(HashTable* configuration) {
   ini_default(configuration, "log_errors", "1");
 }
 
-void cli_ini_defaults(HashTable* configuration) { ini_default(configuration, "display_errors", "1"); }
+void cli_ini_defaults(HashTable* configuration) {
+  ini_default(configuration, "display_errors", "1");
+}
 
 // What it may not.
 constexpr char kCliIni[] =
@@ -172,11 +186,14 @@ bool Engine::start(const EngineOptions& options, std::string& error) {
   std::lock_guard lifecycle(lifecycle_);
   switch (state()) {
     case State::Running:
-    case State::Stopping: error = "PHP is already running in this process"; return false;
+    case State::Stopping:
+      error = "PHP is already running in this process";
+      return false;
     case State::Abandoned:
       error = "PHP cannot be started again: a script that could not be ended still runs; restart the process";
       return false;
-    case State::Stopped: break;
+    case State::Stopped:
+      break;
   }
   if (!start_php(options, error)) return false;
   if (!options.cli) {
@@ -205,8 +222,9 @@ bool Engine::start_php(const EngineOptions& options, std::string& error) {
   if (started_) return true;
   lock.unlock();
   main_.join();
-  error = "PHP did not start; its messages are in the log (a php.ini setting that it refuses, or an extension that it "
-          "cannot load)";
+  error =
+      "PHP did not start; its messages are in the log (a php.ini setting that it refuses, or an extension that it "
+      "cannot load)";
   return false;
 }
 

@@ -31,10 +31,10 @@ struct EngineOptions {
   bool cli = false;  // the command line's conventions instead of the web's; no HTTP threads
   uint32_t http_threads = 1;
   uint32_t max_wait_ms = 0;
-  std::string ini;           // php.ini text that overrides the files
-  std::string ini_path;      // where to look for php.ini, or the file; empty: as PHP was built
-  bool ini_ignore = false;   // read no php.ini at all
-  std::string executable;    // for PHP_BINARY; empty: none
+  std::string ini;                          // php.ini text that overrides the files
+  std::string ini_path;                     // where to look for php.ini, or the file; empty: as PHP was built
+  bool ini_ignore = false;                  // read no php.ini at all
+  std::string executable;                   // for PHP_BINARY; empty: none
   _zend_module_entry* extension = nullptr;  // Igor's own functions and classes
 };
 

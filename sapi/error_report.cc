@@ -41,18 +41,25 @@ const char* name_of(int type) {
     case E_ERROR:
     case E_CORE_ERROR:
     case E_COMPILE_ERROR:
-    case E_USER_ERROR: return "Fatal error";
-    case E_RECOVERABLE_ERROR: return "Recoverable fatal error";
-    case E_PARSE: return "Parse error";
+    case E_USER_ERROR:
+      return "Fatal error";
+    case E_RECOVERABLE_ERROR:
+      return "Recoverable fatal error";
+    case E_PARSE:
+      return "Parse error";
     case E_WARNING:
     case E_CORE_WARNING:
     case E_COMPILE_WARNING:
-    case E_USER_WARNING: return "Warning";
+    case E_USER_WARNING:
+      return "Warning";
     case E_NOTICE:
-    case E_USER_NOTICE: return "Notice";
+    case E_USER_NOTICE:
+      return "Notice";
     case E_DEPRECATED:
-    case E_USER_DEPRECATED: return "Deprecated";
-    default: return "Error";
+    case E_USER_DEPRECATED:
+      return "Deprecated";
+    default:
+      return "Error";
   }
 }
 

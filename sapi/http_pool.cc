@@ -151,7 +151,8 @@ bool HttpPool::stop(std::chrono::milliseconds grace) {
   const auto none_runs = [&] { return shared.running == 0; };
   shared.thread_ended.wait_for(lock, grace, none_runs);
   // Again and again, because a single nudge can fall between two system calls.
-  for (const auto until = HttpRequest::Clock::now() + kInterruptFor; !none_runs() && HttpRequest::Clock::now() < until;) {
+  for (const auto until = HttpRequest::Clock::now() + kInterruptFor;
+       !none_runs() && HttpRequest::Clock::now() < until;) {
     for (auto& thread : shared.threads) {
       if (thread->ended) continue;
       if (thread->current) thread->current->abort();

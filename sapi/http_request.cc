@@ -118,7 +118,8 @@ bool HttpRequest::deliver(HttpEvent& event) {
     event.kind = HttpEvent::Kind::Input;
     event.input_wanted = kInputPiece;
     if (content_length_ > 0) {
-      const uint64_t left = static_cast<uint64_t>(content_length_) - std::min<uint64_t>(content_length_, input_received_);
+      const uint64_t left =
+          static_cast<uint64_t>(content_length_) - std::min<uint64_t>(content_length_, input_received_);
       event.input_wanted = std::clamp<uint64_t>(left, 1, kInputPiece);
     }
     return true;

@@ -41,7 +41,7 @@ struct HttpRequestOptions {
   std::string_view content_type;
   std::string_view cookie;
   std::string_view authorization;
-  int64_t content_length = -1;  // -1: unknown; 0: no body
+  int64_t content_length = -1;       // -1: unknown; 0: no body
   std::string_view server_vars;      // packed pairs
   std::string_view env;              // packed pairs
   std::string_view request_headers;  // packed pairs
@@ -142,8 +142,8 @@ class HttpRequest : public RefCounted<HttpRequest> {
 
   // Constant after construction.
   std::string text_;  // the block that all views below point into
-  std::string_view script_filename_, method_, request_uri_, query_, content_type_, cookie_, authorization_, server_vars_,
-      request_headers_;
+  std::string_view script_filename_, method_, request_uri_, query_, content_type_, cookie_, authorization_,
+      server_vars_, request_headers_;
   int64_t content_length_;
   EnvPairs env_;
   std::shared_ptr<igor::Scope> scope_;

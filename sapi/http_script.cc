@@ -16,7 +16,9 @@ namespace igor::sapi {
 namespace {
 
 // The engine wants writable C strings and does not write to them; null where there is nothing.
-char* c_string(std::string_view text) { return text.empty() ? nullptr : const_cast<char*>(text.data()); }
+char* c_string(std::string_view text) {
+  return text.empty() ? nullptr : const_cast<char*>(text.data());
+}
 
 // Everything request startup reads about the request. Allocates from the request's memory, so it belongs
 // inside a trampoline, and before php_request_startup(): that one reads the body, too.
@@ -74,7 +76,8 @@ template <typename Use>
 void for_each_header(Use&& use) {
   zend_llist_position position;
   for (auto* header = static_cast<sapi_header_struct*>(zend_llist_get_first_ex(&SG(sapi_headers).headers, &position));
-       header; header = static_cast<sapi_header_struct*>(zend_llist_get_next_ex(&SG(sapi_headers).headers, &position))) {
+       header;
+       header = static_cast<sapi_header_struct*>(zend_llist_get_next_ex(&SG(sapi_headers).headers, &position))) {
     const std::string_view line(header->header, header->header_len);
     const size_t colon = line.find(':');
     // header("Foo") is no header field.
@@ -84,7 +87,9 @@ void for_each_header(Use&& use) {
   }
 }
 
-bool is_cgi_status(std::string_view name) { return name.size() == 6 && strncasecmp(name.data(), "Status", 6) == 0; }
+bool is_cgi_status(std::string_view name) {
+  return name.size() == 6 && strncasecmp(name.data(), "Status", 6) == 0;
+}
 
 }  // namespace
 

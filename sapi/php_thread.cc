@@ -56,9 +56,13 @@ PhpThread::~PhpThread() {
   attached_threads.fetch_sub(1, std::memory_order_acq_rel);
 }
 
-PhpThread* PhpThread::current() noexcept { return current_thread; }
+PhpThread* PhpThread::current() noexcept {
+  return current_thread;
+}
 
-uint32_t PhpThread::attached() noexcept { return attached_threads.load(std::memory_order_acquire); }
+uint32_t PhpThread::attached() noexcept {
+  return attached_threads.load(std::memory_order_acquire);
+}
 
 void PhpThread::attach() {
   // Makes this thread's copy of all engine and extension globals. The stack's bounds are read here too

@@ -34,9 +34,13 @@ void import_environment(zval* variables) {
 // A longer name than any real one is left out rather than copied to the heap.
 constexpr size_t kLongestName = 512;
 
-char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+char upper(char c) {
+  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+}
 
-bool starts_with_http(std::string_view name) { return name.substr(0, 5) == "HTTP_"; }
+bool starts_with_http(std::string_view name) {
+  return name.substr(0, 5) == "HTTP_";
+}
 
 // Only what a well-formed header name becomes; a dot or a bracket would be rewritten by the engine.
 bool safe_header_variable(std::string_view name) {

@@ -21,17 +21,17 @@ extern "C" {
 #include <php.h>
 
 #include <SAPI.h>
-#include <ext/standard/head.h>
-#include <ext/standard/info.h>
 #include <php_main.h>
 #include <php_output.h>
 #include <php_variables.h>
 #include <zend_exceptions.h>
 #include <zend_extensions.h>
 #include <zend_fibers.h>
-#include <zend_interfaces.h>
 #include <zend_ini.h>
+#include <zend_interfaces.h>
 #include <zend_observer.h>
+#include <ext/standard/head.h>
+#include <ext/standard/info.h>
 }
 
 ZEND_TSRMLS_CACHE_EXTERN()

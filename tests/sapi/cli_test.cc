@@ -81,8 +81,9 @@ TEST_F(Cli, RunsCode) {
 }
 
 TEST_F(Cli, RunsAFile) {
-  const std::string script = file("a.php", "#!/usr/bin/env php\n<?php echo __LINE__, ' ', json_encode([$argc, $argv[1], "
-                                           "$_SERVER['SCRIPT_FILENAME'] === __FILE__, getcwd() === __DIR__]);");
+  const std::string script = file("a.php",
+                                  "#!/usr/bin/env php\n<?php echo __LINE__, ' ', json_encode([$argc, $argv[1], "
+                                  "$_SERVER['SCRIPT_FILENAME'] === __FILE__, getcwd() === __DIR__]);");
   EXPECT_EQ(run({script, "x"}).out, "2 [2,\"x\",true,false]");
   EXPECT_EQ(run({"-f", script, "x"}).out, "2 [2,\"x\",true,false]");
   EXPECT_EQ(run({script, "-d", "-h"}).out, "2 [3,\"-d\",true,false]") << "options after the script are its own";
@@ -112,7 +113,8 @@ TEST_F(Cli, ErrorsAreDisplayedAsText) {
 TEST_F(Cli, IniOptions) {
   EXPECT_EQ(run({"-n", "-d", "precision=3", "-d", "error_prepend_string=\"a b;c\"", "-d", "short_open_tag", "-r",
                  "echo 1 / 3, ' ', ini_get('error_prepend_string'), ' ', ini_get('short_open_tag'), ' ', "
-                 "ini_get('max_execution_time'), ini_get('html_errors'), php_ini_loaded_file() === false;"}).out,
+                 "ini_get('max_execution_time'), ini_get('html_errors'), php_ini_loaded_file() === false;"})
+                .out,
             "0.333 a b;c 1 001");
   const std::string ini = file("my.ini", "precision=5\n");
   EXPECT_EQ(run({"-c", ini, "-r", "echo 1 / 3, php_ini_loaded_file();"}).out, "0.33333" + ini);
@@ -128,6 +130,9 @@ TEST_F(Cli, OtherModes) {
   const std::string good = file("good.php", "<?php /* c */ echo  1;"), bad = file("bad.php", "<?php this is no php");
   EXPECT_EQ(run({"-l", good}).out, "No syntax errors detected in " + good + "\n");
   EXPECT_EQ(run({"-l", bad}).status, 255);
+  const Ran three = run({"-l", good, bad, directory_ + "/none.php", good});
+  EXPECT_EQ(three.status, 1);
+  EXPECT_THAT(three.out, HasSubstr("Errors parsing " + bad + "\nNo syntax errors detected in " + good));
   EXPECT_EQ(run({"-w", good}).out, "<?php  echo 1;");
   EXPECT_THAT(run({"-s", good}).out, HasSubstr("<span"));
   EXPECT_THAT(run({"-h"}).out, StartsWith("Usage: igor-php"));
@@ -137,14 +142,18 @@ TEST_F(Cli, OtherModes) {
 }
 
 TEST_F(Cli, ForkedChildEndsByItself) {
-  const Ran ran = code("$p = pcntl_fork(); if ($p === 0) { echo 'child '; exit(5); } pcntl_waitpid($p, $s); echo pcntl_wexitstatus($s);");
+  const Ran ran = code(
+      "$p = pcntl_fork(); if ($p === 0) { echo 'child '; exit(5); } pcntl_waitpid($p, $s); echo "
+      "pcntl_wexitstatus($s);");
   EXPECT_EQ(ran.out, "child 5");
   EXPECT_EQ(ran.status, 0);
 }
 
 TEST_F(Cli, SignalsReachTheScript) {
   EXPECT_EQ(code("pcntl_async_signals(true); pcntl_signal(SIGUSR1, function () { echo 'signal'; });"
-                 "posix_kill(getmypid(), SIGUSR1); usleep(1000); for ($i = 0; $i < 10; $i++);").out, "signal");
+                 "posix_kill(getmypid(), SIGUSR1); usleep(1000); for ($i = 0; $i < 10; $i++);")
+                .out,
+            "signal");
 }
 
 TEST_F(Cli, DeepRecursionIsAnError) {
@@ -152,11 +161,14 @@ TEST_F(Cli, DeepRecursionIsAnError) {
 }
 
 TEST_F(Cli, WorkersInTheProcess) {
-  file("worker.php", "<?php echo 'up ', getenv('FOO'), \"\\n\"; $s = frankenphp_worker_get_signaling_stream();"
-                     "while (($line = fgets($s)) !== \"stop\\n\") { while ($t = frankenphp_worker_task_receive()) {"
-                     "frankenphp_worker_task_update($t[0], ['twice' => $t[1]['n'] * 2]); fclose($t[0]); } }");
-  const std::string script = file("main.php", "<?php $t = frankenphp_worker_task_send('double', ['n' => 21]);"
-                                              "echo json_encode([frankenphp_worker_task_read($t), frankenphp_worker_task_read($t)]);");
+  file("worker.php",
+       "<?php echo 'up ', getenv('FOO'), \"\\n\"; $s = frankenphp_worker_get_signaling_stream();"
+       "while (($line = fgets($s)) !== \"stop\\n\") { while ($t = frankenphp_worker_task_receive()) {"
+       "frankenphp_worker_task_update($t[0], ['twice' => $t[1]['n'] * 2]); fclose($t[0]); } }");
+  const std::string script =
+      file("main.php",
+           "<?php $t = frankenphp_worker_task_send('double', ['n' => 21]);"
+           "echo json_encode([frankenphp_worker_task_read($t), frankenphp_worker_task_read($t)]);");
   const Ran ran = run({script}, "", "double=worker.php,num=1,env.FOO=bar");
   EXPECT_EQ(ran.out, "[{\"twice\":42},null]");
   EXPECT_EQ(ran.status, 0);

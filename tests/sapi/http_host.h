@@ -25,8 +25,12 @@ namespace igor::testing {
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-inline igor_str str(std::string_view text) { return {text.data(), text.size()}; }
-inline std::string_view view(igor_str text) { return {text.data, text.len}; }
+inline igor_str str(std::string_view text) {
+  return {text.data(), text.size()};
+}
+inline std::string_view view(igor_str text) {
+  return {text.data, text.len};
+}
 
 inline std::string pack(const Pairs& pairs) {
   std::string out;
@@ -54,7 +58,7 @@ struct Response {
   Pairs headers;
   std::string body;
   bool refused = false;
-  int events = 0;        // including the finishing one
+  int events = 0;  // including the finishing one
   int flushes = 0;
   std::vector<std::pair<int, Pairs>> informational;
 
@@ -118,9 +122,10 @@ class HttpHost : public ::testing::Test {
   virtual bool start_by_hand() { return false; }
 
   igor_status start(const std::string& more_ini = "", uint32_t threads = kThreads, uint32_t max_wait_ms = 0) {
-    const std::string ini = "opcache.enable=1\nopcache.validate_timestamps=1\nopcache.revalidate_freq=0\n"
-                            "opcache.file_update_protection=0\ndisplay_errors=0\n" +
-                            more_ini;
+    const std::string ini =
+        "opcache.enable=1\nopcache.validate_timestamps=1\nopcache.revalidate_freq=0\n"
+        "opcache.file_update_protection=0\ndisplay_errors=0\n" +
+        more_ini;
     igor_engine_options options{};
     options.size = sizeof options;
     options.http_threads = threads;
@@ -199,7 +204,8 @@ class HttpHost : public ::testing::Test {
       }
       if (event.kind == IGOR_EVENT_INPUT) {
         EXPECT_GT(event.input_wanted, 0u);
-        const size_t size = std::min({request.piece, request.body.size() - sent, static_cast<size_t>(event.input_wanted)});
+        const size_t size =
+            std::min({request.piece, request.body.size() - sent, static_cast<size_t>(event.input_wanted)});
         const int wish = request.on_input ? request.on_input(sent) : -1;
         input = str(std::string_view(request.body).substr(sent, size));
         sent += size;

@@ -6,11 +6,11 @@
 namespace igor::testing {
 namespace {
 
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 
 class HttpRequest : public HttpHost {};
 
@@ -30,23 +30,26 @@ TEST_F(HttpRequest, EmptyScriptStillHasHeaders) {
 }
 
 TEST_F(HttpRequest, OpcacheIsOn) {
-  Request request(script("<?php echo json_encode([opcache_get_status()['opcache_enabled'], "
-                                   "opcache_is_script_cached(__FILE__)]);"));
+  Request request(
+      script("<?php echo json_encode([opcache_get_status()['opcache_enabled'], "
+             "opcache_is_script_cached(__FILE__)]);"));
   run(request);
   EXPECT_EQ(run(request).body, "[true,true]");
 }
 
 TEST_F(HttpRequest, Superglobals) {
-  Request request(script("<?php echo json_encode([$_GET, $_COOKIE, $_SERVER['HTTP_HOST'], $_SERVER['EXTRA'], "
-                                   "$_SERVER['PHP_AUTH_USER'], $_SERVER['PHP_AUTH_PW'], getenv('FROM_CONFIG'), "
-                                   "$_ENV['FROM_CONFIG'], $_SERVER['FROM_CONFIG'], isset($_SERVER['argv']), "
-                                   "is_float($_SERVER['REQUEST_TIME_FLOAT']), filter_input(INPUT_SERVER, 'EXTRA')]);"));
+  Request request(
+      script("<?php echo json_encode([$_GET, $_COOKIE, $_SERVER['HTTP_HOST'], $_SERVER['EXTRA'], "
+             "$_SERVER['PHP_AUTH_USER'], $_SERVER['PHP_AUTH_PW'], getenv('FROM_CONFIG'), "
+             "$_ENV['FROM_CONFIG'], $_SERVER['FROM_CONFIG'], isset($_SERVER['argv']), "
+             "is_float($_SERVER['REQUEST_TIME_FLOAT']), filter_input(INPUT_SERVER, 'EXTRA')]);"));
   request.cookie = "c=1; d=x%20y";
   request.authorization = "Basic dXNlcjpwYTpzcw==";
   request.server_vars.emplace_back("EXTRA", "e");
   request.env = {{"FROM_CONFIG", "v"}};
-  EXPECT_EQ(run(request).body,
-            R"([{"a":"1","b":"two"},{"c":"1","d":"x y"},"example.test","e","user","pa:ss","v","v","v",false,true,"e"])");
+  EXPECT_EQ(
+      run(request).body,
+      R"([{"a":"1","b":"two"},{"c":"1","d":"x y"},"example.test","e","user","pa:ss","v","v","v",false,true,"e"])");
   // And nothing of it is left for the next request on the same thread.
   for (int i = 0; i < 8; ++i) {
     EXPECT_EQ(get("<?php echo json_encode([$_COOKIE, getenv('FROM_CONFIG'), $_SERVER['PHP_AUTH_USER'] ?? null]);").body,
@@ -55,11 +58,13 @@ TEST_F(HttpRequest, Superglobals) {
 }
 
 TEST_F(HttpRequest, HeaderVariablesCannotBeSpoofed) {
-  Request request(script("<?php echo json_encode([$_SERVER['HTTP_PROXY'] ?? null, "
-                                   "$_SERVER['HTTP_X_FORWARDED_FOR'] ?? null, $_SERVER['HTTP_X_ONLY'] ?? null, "
-                                   "$_SERVER['HTTP_X_FINE'] ?? null, $_SERVER['HTTP_A_B'] ?? null]);"));
-  request.server_vars = {{"HTTP_PROXY", "evil:1"},    {"HTTP_X_FORWARDED_FOR", "6.6.6.6"}, {"HTTP_X_ONLY", "evil"},
-                         {"HTTP_X_FINE", "fine"}, {"HTTP_A.B", "evil"},                {"HTTP_A[B", "evil"}};
+  Request request(
+      script("<?php echo json_encode([$_SERVER['HTTP_PROXY'] ?? null, "
+             "$_SERVER['HTTP_X_FORWARDED_FOR'] ?? null, $_SERVER['HTTP_X_ONLY'] ?? null, "
+             "$_SERVER['HTTP_X_FINE'] ?? null, $_SERVER['HTTP_A_B'] ?? null]);"));
+  request.server_vars = {{"HTTP_PROXY", "evil:1"}, {"HTTP_X_FORWARDED_FOR", "6.6.6.6"},
+                         {"HTTP_X_ONLY", "evil"},  {"HTTP_X_FINE", "fine"},
+                         {"HTTP_A.B", "evil"},     {"HTTP_A[B", "evil"}};
   request.headers = {{"Proxy", "evil:1"},
                      {"X_Forwarded_For", "6.6.6.6"},
                      {"X-Forwarded-For", "10.0.0.1"},
@@ -69,8 +74,9 @@ TEST_F(HttpRequest, HeaderVariablesCannotBeSpoofed) {
 }
 
 TEST_F(HttpRequest, PostForm) {
-  Request request(script("<?php echo json_encode([$_POST, $_SERVER['REQUEST_METHOD'], "
-                                   "file_get_contents('php://input')]);"));
+  Request request(
+      script("<?php echo json_encode([$_POST, $_SERVER['REQUEST_METHOD'], "
+             "file_get_contents('php://input')]);"));
   request.method = "POST";
   request.server_vars = {{"REQUEST_METHOD", "POST"}};
   request.content_type = "application/x-www-form-urlencoded";
@@ -80,9 +86,10 @@ TEST_F(HttpRequest, PostForm) {
 
 TEST_F(HttpRequest, BigBodiesAreStreamed) {
   for (const bool chunked : {false, true}) {
-    Request request(script("<?php $h = hash_init('crc32b'); $n = 0; $f = fopen('php://input', 'r');"
-                                     "while (!feof($f)) { $s = fread($f, 100000); $n += strlen($s); hash_update($h, $s); }"
-                                     "echo $n, ' ', hash_final($h);"));
+    Request request(
+        script("<?php $h = hash_init('crc32b'); $n = 0; $f = fopen('php://input', 'r');"
+               "while (!feof($f)) { $s = fread($f, 100000); $n += strlen($s); hash_update($h, $s); }"
+               "echo $n, ' ', hash_final($h);"));
     request.method = "PUT";
     request.content_type = "application/octet-stream";
     request.chunked = chunked;
@@ -95,14 +102,17 @@ TEST_F(HttpRequest, BigBodiesAreStreamed) {
 }
 
 TEST_F(HttpRequest, UploadGoesThroughAFile) {
-  Request request(script("<?php $f = $_FILES['pic']; echo json_encode([$_POST['t'], $f['name'], $f['error'], "
-                                   "$f['size'], filesize($f['tmp_name']), is_uploaded_file($f['tmp_name'])]);"));
+  Request request(
+      script("<?php $f = $_FILES['pic']; echo json_encode([$_POST['t'], $f['name'], $f['error'], "
+             "$f['size'], filesize($f['tmp_name']), is_uploaded_file($f['tmp_name'])]);"));
   request.method = "POST";
   request.content_type = "multipart/form-data; boundary=XX";
   const std::string picture(300000, 'p');
-  request.body = "--XX\r\nContent-Disposition: form-data; name=\"t\"\r\n\r\nv\r\n"
-                 "--XX\r\nContent-Disposition: form-data; name=\"pic\"; filename=\"a.jpg\"\r\n"
-                 "Content-Type: image/jpeg\r\n\r\n" + picture + "\r\n--XX--\r\n";
+  request.body =
+      "--XX\r\nContent-Disposition: form-data; name=\"t\"\r\n\r\nv\r\n"
+      "--XX\r\nContent-Disposition: form-data; name=\"pic\"; filename=\"a.jpg\"\r\n"
+      "Content-Type: image/jpeg\r\n\r\n" +
+      picture + "\r\n--XX--\r\n";
   request.piece = 1000;
   EXPECT_EQ(run(request).body, R"(["v","a.jpg",0,300000,300000,true])");
 }
@@ -136,8 +146,8 @@ TEST_F(HttpRequest, FlushArrivesWhileTheScriptWaits) {
   // The second half is sent only when a file says that the first has arrived.
   const std::string seen = directory_ + "/seen";
   Request request(script("<?php header('X-A: b'); echo 'first'; flush(); for ($i = 0; $i < 500 && !file_exists('" +
-                                   seen + "'); $i++) { usleep(10000); clearstatcache(); } echo file_exists('" + seen +
-                                   "') ? ' second' : ' late';"));
+                         seen + "'); $i++) { usleep(10000); clearstatcache(); } echo file_exists('" + seen +
+                         "') ? ' second' : ' late';"));
   request.on_event = [&](igor_handle, const igor_event& event) {
     if (event.kind == IGOR_EVENT_OUTPUT && view(event.body) == "first") {
       EXPECT_TRUE(event.flags & IGOR_EVENT_FLUSH);
@@ -152,7 +162,8 @@ TEST_F(HttpRequest, FlushArrivesWhileTheScriptWaits) {
 }
 
 TEST_F(HttpRequest, HeadersOnlyFlushSendsThem) {
-  const Response response = get("<?php header('Content-Type: text/event-stream'); flush(); echo 'x'; flush(); echo 'y';");
+  const Response response =
+      get("<?php header('Content-Type: text/event-stream'); flush(); echo 'x'; flush(); echo 'y';");
   EXPECT_EQ(response.body, "xy");
   EXPECT_EQ(response.flushes, 2);
   EXPECT_EQ(response.header("content-type"), "text/event-stream;charset=UTF-8");
@@ -172,8 +183,9 @@ TEST_F(HttpRequest, BigOutputIsBounded) {
 }
 
 TEST_F(HttpRequest, StatusHeadersCookies) {
-  const Response response = get("<?php http_response_code(201); header('X-One: 1'); header('X-One: 2', false);"
-                                "header('NoColon'); setcookie('a', 'b c'); setcookie('d', 'e'); echo 'x';");
+  const Response response =
+      get("<?php http_response_code(201); header('X-One: 1'); header('X-One: 2', false);"
+          "header('NoColon'); setcookie('a', 'b c'); setcookie('d', 'e'); echo 'x';");
   EXPECT_EQ(response.status, 201);
   EXPECT_THAT(response.all("X-One"), ElementsAre("1", "2"));
   EXPECT_THAT(response.all("Set-Cookie"), ElementsAre("a=b%20c", "d=e"));
@@ -187,8 +199,8 @@ TEST_F(HttpRequest, Redirect) {
 }
 
 TEST_F(HttpRequest, HeadHasHeadersAndNoBody) {
-  Request request(script("<?php header('X-Ran: yes'); echo 'body'; file_put_contents('" + directory_ +
-                                   "/end', 'end');"));
+  Request request(
+      script("<?php header('X-Ran: yes'); echo 'body'; file_put_contents('" + directory_ + "/end', 'end');"));
   request.method = "HEAD";
   const Response response = run(request);
   EXPECT_EQ(response.header("X-Ran"), "yes");
@@ -197,8 +209,9 @@ TEST_F(HttpRequest, HeadHasHeadersAndNoBody) {
 }
 
 TEST_F(HttpRequest, InformationalComesFirst) {
-  const Response response = get("<?php header('Link: </a.css>; rel=preload'); headers_send(103);"
-                                "header('X-Later: 1'); echo 'body';");
+  const Response response =
+      get("<?php header('Link: </a.css>; rel=preload'); headers_send(103);"
+          "header('X-Later: 1'); echo 'body';");
   ASSERT_EQ(response.informational.size(), 1u);
   EXPECT_EQ(response.informational[0].first, 103);
   EXPECT_THAT(response.informational[0].second, ::testing::Contains(::testing::Pair("Link", "</a.css>; rel=preload")));
@@ -226,7 +239,8 @@ TEST_F(HttpRequest, FatalErrorIs500AndLogged) {
 }
 
 TEST_F(HttpRequest, WarningsNoticesAndErrorLog) {
-  const Response response = get("<?php echo $nothing; trigger_error('mine', E_USER_NOTICE); error_log(\"two\\nlines\");");
+  const Response response =
+      get("<?php echo $nothing; trigger_error('mine', E_USER_NOTICE); error_log(\"two\\nlines\");");
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(logged("Undefined variable $nothing").level, IGOR_LOG_WARN);
   EXPECT_EQ(logged("Notice: mine").level, IGOR_LOG_INFO);
@@ -235,16 +249,18 @@ TEST_F(HttpRequest, WarningsNoticesAndErrorLog) {
 
 TEST_F(HttpRequest, MemoryLimit) {
   if (!memory_limit_works()) GTEST_SKIP() << "USE_ZEND_ALLOC=0: the engine does not count";
-  const Response response = get("<?php ini_set('memory_limit', '8M'); $a = []; while (true) $a[] = str_repeat('x', 10000);");
+  const Response response =
+      get("<?php ini_set('memory_limit', '8M'); $a = []; while (true) $a[] = str_repeat('x', 10000);");
   EXPECT_EQ(response.status, 500);
   EXPECT_EQ(logged("Allowed memory size of").level, IGOR_LOG_ERROR);
   EXPECT_EQ(get("<?php echo 'alive';").body, "alive");
 }
 
 TEST_F(HttpRequest, InfiniteRecursionIsAnError) {
-  const Response response = get("<?php class A { function __get($n) { return $this->{$n . 'x'}; } }"
-                                "function f($a) { return array_map('f', [$a]); } try { f(1); } catch (Error $e) { echo get_class($e), ' ', "
-                                "substr($e->getMessage(), 0, 26); }");
+  const Response response =
+      get("<?php class A { function __get($n) { return $this->{$n . 'x'}; } }"
+          "function f($a) { return array_map('f', [$a]); } try { f(1); } catch (Error $e) { echo get_class($e), ' ', "
+          "substr($e->getMessage(), 0, 26); }");
   EXPECT_EQ(response.body, "Error Maximum call stack size of");
   EXPECT_EQ(get("<?php echo 'alive';").body, "alive");
 }
@@ -275,10 +291,13 @@ TEST_F(HttpRequest, MissingScriptIs404) {
 
 TEST_F(HttpRequest, FinishEarlyAndGoOn) {
   const std::string later = directory_ + "/later";
-  Request request(script("<?php ob_start(); echo 'sent'; header('X-A: 1'); var_export(fastcgi_finish_request()) ?: 0;"
-                                   "echo str_repeat('lost', 100000); flush(); ob_flush(); header('X-B: 1');"
-                                   "file_put_contents('" + later + "', json_encode([fastcgi_finish_request(), "
-                                   "connection_aborted(), connection_status(), headers_sent()]));"));
+  Request request(
+      script("<?php ob_start(); echo 'sent'; header('X-A: 1'); var_export(fastcgi_finish_request()) ?: 0;"
+             "echo str_repeat('lost', 100000); flush(); ob_flush(); header('X-B: 1');"
+             "file_put_contents('" +
+             later +
+             "', json_encode([fastcgi_finish_request(), "
+             "connection_aborted(), connection_status(), headers_sent()]));"));
   const Response response = run(request);
   EXPECT_EQ(response.body, "sent");
   EXPECT_EQ(response.header("X-A"), "1");
@@ -289,9 +308,10 @@ TEST_F(HttpRequest, FinishEarlyAndGoOn) {
 TEST_F(HttpRequest, AbortStopsTheScriptAtItsNextOutput) {
   const std::string mark = directory_ + "/mark";
   Request request(script("<?php register_shutdown_function(function () { file_put_contents('" + mark +
-                                   "', 'status ' . connection_status()); });"
-                                   "echo 'x'; flush(); for ($i = 0; $i < 1000; $i++) { usleep(5000); echo 'y'; flush(); }"
-                                   "file_put_contents('" + mark + "', 'ran on');"));
+                         "', 'status ' . connection_status()); });"
+                         "echo 'x'; flush(); for ($i = 0; $i < 1000; $i++) { usleep(5000); echo 'y'; flush(); }"
+                         "file_put_contents('" +
+                         mark + "', 'ran on');"));
   request.on_event = [](igor_handle handle, const igor_event& event) {
     if (event.kind != IGOR_EVENT_OUTPUT) return true;
     EXPECT_EQ(igor_request_abort(handle), IGOR_OK);
@@ -303,8 +323,10 @@ TEST_F(HttpRequest, AbortStopsTheScriptAtItsNextOutput) {
 
 TEST_F(HttpRequest, IgnoreUserAbort) {
   const std::string mark = directory_ + "/mark";
-  Request request(script("<?php ignore_user_abort(true); echo 'x'; flush(); usleep(50000); echo str_repeat('y', 1000000);"
-                                   "file_put_contents('" + mark + "', connection_aborted());"));
+  Request request(
+      script("<?php ignore_user_abort(true); echo 'x'; flush(); usleep(50000); echo str_repeat('y', 1000000);"
+             "file_put_contents('" +
+             mark + "', connection_aborted());"));
   request.on_event = [](igor_handle handle, const igor_event& event) {
     if (event.kind == IGOR_EVENT_OUTPUT) igor_request_abort(handle);
     return true;
@@ -315,8 +337,9 @@ TEST_F(HttpRequest, IgnoreUserAbort) {
 
 TEST_F(HttpRequest, ReleaseWithoutReadingEndsAWriterThatIsBlocked) {
   const std::string mark = directory_ + "/mark";
-  Request request(script("<?php register_shutdown_function(fn() => file_put_contents('" + mark + "', 'ended'));"
-                                   "while (true) echo str_repeat('y', 100000);"));
+  Request request(script("<?php register_shutdown_function(fn() => file_put_contents('" + mark +
+                         "', 'ended'));"
+                         "while (true) echo str_repeat('y', 100000);"));
   igor_handle handle;
   ASSERT_EQ(begin(request, handle), IGOR_OK);
   std::this_thread::sleep_for(milliseconds(50));
@@ -329,10 +352,11 @@ TEST_F(HttpRequest, ReleaseWithoutReadingEndsAWriterThatIsBlocked) {
 }
 
 TEST_F(HttpRequest, FibersMayDoEverything) {
-  Request request(script("<?php $f = new Fiber(function () { header('X-Fiber: 1'); echo 'a'; flush(); Fiber::suspend();"
-                                   "echo strlen(file_get_contents('php://input')); flush(); echo $undefined; Fiber::suspend();"
-                                   "echo str_repeat('z', 1000000); exit; });"
-                                   "$f->start(); echo 'b'; flush(); $f->resume(); echo 'c'; $f->resume(); echo 'not here';"));
+  Request request(
+      script("<?php $f = new Fiber(function () { header('X-Fiber: 1'); echo 'a'; flush(); Fiber::suspend();"
+             "echo strlen(file_get_contents('php://input')); flush(); echo $undefined; Fiber::suspend();"
+             "echo str_repeat('z', 1000000); exit; });"
+             "$f->start(); echo 'b'; flush(); $f->resume(); echo 'c'; $f->resume(); echo 'not here';"));
   request.method = "PUT";
   request.body.assign(200000, 'i');
   const Response response = run(request);
@@ -344,7 +368,9 @@ TEST_F(HttpRequest, FibersMayDoEverything) {
 TEST_F(HttpRequest, BailoutInAFiber) {
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(get("<?php $f = new Fiber(function () { eval('class A { abstract function b(); }'); });"
-                  "$f->start();").status, 500);
+                  "$f->start();")
+                  .status,
+              500);
   }
   EXPECT_EQ(get("<?php echo 'alive';").body, "alive");
 }
@@ -357,8 +383,9 @@ TEST_F(HttpRequest, OutputCallbackThatThrowsOrDies) {
 }
 
 TEST_F(HttpRequest, Sessions) {
-  Request request(script("<?php session_save_path('" + directory_ + "'); session_start(); $_SESSION['n'] = "
-                                   "($_SESSION['n'] ?? 0) + 1; echo $_SESSION['n'];"));
+  Request request(script("<?php session_save_path('" + directory_ +
+                         "'); session_start(); $_SESSION['n'] = "
+                         "($_SESSION['n'] ?? 0) + 1; echo $_SESSION['n'];"));
   const Response first = run(request);
   EXPECT_EQ(first.body, "1");
   request.cookie = first.header("Set-Cookie").substr(0, first.header("Set-Cookie").find(';'));
@@ -411,7 +438,8 @@ TEST_F(HttpRequest, ManyConcurrentRequests) {
         request.script = i % 10 == 8 ? big : i % 50 == 9 ? dies : hello;
         const Response response = run(request);
         if (request.script == hello ? response.body != "hello " + n
-                                    : request.script == big ? response.body.size() != 100000 : response.body != "half") {
+            : request.script == big ? response.body.size() != 100000
+                                    : response.body != "half") {
           ++wrong;
         }
       }
@@ -442,7 +470,8 @@ TEST_F(HttpQueue, MaxWaitRefuses) {
 
 TEST_F(HttpQueue, QueueIsFirstComeFirstServed) {
   ASSERT_EQ(start("", 1), IGOR_OK) << error_;
-  const std::string order = script("<?php file_put_contents('" + directory_ + "/order', $_GET['n'] . ' ', FILE_APPEND);");
+  const std::string order =
+      script("<?php file_put_contents('" + directory_ + "/order', $_GET['n'] . ' ', FILE_APPEND);");
   std::vector<igor_handle> handles;
   igor_handle blocker;
   ASSERT_EQ(begin(Request(script("<?php usleep(200000);")), blocker), IGOR_OK);
@@ -497,7 +526,9 @@ TEST_F(HttpQueue, EngineStartsAgain) {
 TEST_F(HttpQueue, IniTextOverridesAndBadIniIsSurvived) {
   ASSERT_EQ(start("memory_limit=77M\nprecision=3\n"), IGOR_OK) << error_;
   EXPECT_EQ(get("<?php echo ini_get('memory_limit'), ' ', 1 / 3, ' ', ini_get('max_execution_time'), ' ', "
-                "ini_get('html_errors');").body, "77M 0.333 30 1");
+                "ini_get('html_errors');")
+                .body,
+            "77M 0.333 30 1");
 }
 
 }  // namespace

@@ -12,16 +12,16 @@
 namespace igor::testing {
 namespace {
 
-using ::testing::HasSubstr;
-using ::testing::StartsWith;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 // Runs a script once, as a pool would, on a thread of its own.
 class WorkerScript : public HttpHost {
  protected:
-  RunOutcome run_file(const std::string& file, const std::function<void(sapi::PhpWorkerHost&, WorkerSlot&)>& meanwhile = {},
-                      int runs = 1) {
+  RunOutcome run_file(const std::string& file,
+                      const std::function<void(sapi::PhpWorkerHost&, WorkerSlot&)>& meanwhile = {}, int runs = 1) {
     PoolOptions options;
     options.name = "thumbs";
     options.file = file;
@@ -31,13 +31,15 @@ class WorkerScript : public HttpHost {
     RunOutcome outcome;
     std::atomic<bool> entered{false};
     OsThread thread;
-    EXPECT_EQ(thread.start("worker", [&] {
-      std::string error;
-      ASSERT_TRUE(host_.enter(slot, error)) << error;
-      entered = true;
-      for (int i = 0; i < runs; ++i) outcome = host_.run(slot);
-      host_.leave(slot);
-    }), 0);
+    EXPECT_EQ(thread.start("worker",
+                           [&] {
+                             std::string error;
+                             ASSERT_TRUE(host_.enter(slot, error)) << error;
+                             entered = true;
+                             for (int i = 0; i < runs; ++i) outcome = host_.run(slot);
+                             host_.leave(slot);
+                           }),
+              0);
     while (!entered) std::this_thread::yield();
     if (meanwhile) meanwhile(host_, slot);
     thread.join();
@@ -57,11 +59,14 @@ TEST_F(WorkerScript, ReturnIsClean) {
 
 TEST_F(WorkerScript, Environment) {
   const std::string out = directory_ + "/out";
-  const std::string file = script("#!/usr/bin/env php\n<?php file_put_contents('" + out + "', json_encode([$argv, $argc, "
-                                  "$_SERVER['argv'], $_SERVER['FRANKENPHP_WORKER_NAME'], "
-                                  "$_SERVER['FRANKENPHP_WORKER_BACKGROUND'], isset($_SERVER['FRANKENPHP_WORKER']), "
-                                  "getenv('WORKER_SETTING'), $_ENV['WORKER_SETTING'], $_SERVER['WORKER_SETTING'], "
-                                  "ini_get('max_execution_time'), getcwd(), __LINE__, ob_get_level()], JSON_UNESCAPED_SLASHES));", "env.php");
+  const std::string file =
+      script("#!/usr/bin/env php\n<?php file_put_contents('" + out +
+                 "', json_encode([$argv, $argc, "
+                 "$_SERVER['argv'], $_SERVER['FRANKENPHP_WORKER_NAME'], "
+                 "$_SERVER['FRANKENPHP_WORKER_BACKGROUND'], isset($_SERVER['FRANKENPHP_WORKER']), "
+                 "getenv('WORKER_SETTING'), $_ENV['WORKER_SETTING'], $_SERVER['WORKER_SETTING'], "
+                 "ini_get('max_execution_time'), getcwd(), __LINE__, ob_get_level()], JSON_UNESCAPED_SLASHES));",
+             "env.php");
   EXPECT_TRUE(run_file(file).clean);
   const std::string arguments = "[\"" + directory_ + "/env.php\",\"thumbs\"]";
   EXPECT_EQ(content(out), "[" + arguments + ",2," + arguments + ",\"thumbs\",true,true,\"on\",\"on\",\"on\",\"0\",\"" +
@@ -79,9 +84,10 @@ TEST_F(WorkerScript, ExitStatus) {
 }
 
 TEST_F(WorkerScript, UncaughtExceptionIsTakenApart) {
-  const std::string file = script("<?php\nclass Broken extends DomainException {}\n"
-                                  "function deep($secret) { throw new Broken('it is: broken'); }\n"
-                                  "deep('password');\n");
+  const std::string file = script(
+      "<?php\nclass Broken extends DomainException {}\n"
+      "function deep($secret) { throw new Broken('it is: broken'); }\n"
+      "deep('password');\n");
   const RunOutcome outcome = run_file(file);
   EXPECT_FALSE(outcome.clean);
   EXPECT_EQ(outcome.failure.reason, Reason::UncaughtException);
@@ -99,7 +105,8 @@ TEST_F(WorkerScript, UncaughtExceptionIsTakenApart) {
 
 TEST_F(WorkerScript, ExceptionHandler) {
   EXPECT_TRUE(run_code("<?php set_exception_handler(function ($e) {}); throw new Exception('x');").clean);
-  const RunOutcome outcome = run_code("<?php set_exception_handler(function ($e) { exit(4); }); throw new Exception('x');");
+  const RunOutcome outcome =
+      run_code("<?php set_exception_handler(function ($e) { exit(4); }); throw new Exception('x');");
   EXPECT_EQ(outcome.failure.reason, Reason::UncaughtException);
   EXPECT_EQ(outcome.failure.message, "x");
   EXPECT_EQ(outcome.failure.exit_status, 4);
@@ -131,7 +138,8 @@ TEST_F(WorkerScript, FatalErrors) {
 }
 
 TEST_F(WorkerScript, FailureInShutdownIsAFailure) {
-  const RunOutcome outcome = run_code("<?php register_shutdown_function(function () { throw new Exception('late'); });");
+  const RunOutcome outcome =
+      run_code("<?php register_shutdown_function(function () { throw new Exception('late'); });");
   EXPECT_FALSE(outcome.clean);
   EXPECT_EQ(outcome.failure.reason, Reason::UncaughtException);
   EXPECT_EQ(outcome.failure.class_name, "Exception");
@@ -141,7 +149,8 @@ TEST_F(WorkerScript, FailureInShutdownIsAFailure) {
 TEST_F(WorkerScript, MissingUnreadableDirectory) {
   RunOutcome outcome = run_file(directory_ + "/none.php");
   EXPECT_EQ(outcome.failure.reason, Reason::FatalError);
-  EXPECT_EQ(outcome.failure.message, "cannot open the worker's script " + directory_ + "/none.php: No such file or directory");
+  EXPECT_EQ(outcome.failure.message,
+            "cannot open the worker's script " + directory_ + "/none.php: No such file or directory");
   outcome = run_file(directory_);
   EXPECT_THAT(outcome.failure.message, HasSubstr("Is a directory"));
 }
@@ -165,10 +174,16 @@ TEST_F(WorkerScript, WarningsAreLoggedOnceAndNotPrinted) {
 TEST_F(WorkerScript, InterruptUnwinds) {
   const std::string mark = directory_ + "/mark";
   // Neither catch nor finally can hold it up; destructors and shutdown functions run.
-  const std::string file = script("<?php class D { function __destruct() { file_put_contents('" + mark + "', 'd', FILE_APPEND); } }"
-                                  "register_shutdown_function(fn() => file_put_contents('" + mark + "', 's', FILE_APPEND));"
-                                  "file_put_contents('" + mark + "', '-');"
-                                  "function f() { $d = new D; try { while (true) {} } catch (Throwable $e) { while (true) {} } finally { while (true) {} } }"
+  const std::string file = script("<?php class D { function __destruct() { file_put_contents('" + mark +
+                                  "', 'd', FILE_APPEND); } }"
+                                  "register_shutdown_function(fn() => file_put_contents('" +
+                                  mark +
+                                  "', 's', FILE_APPEND));"
+                                  "file_put_contents('" +
+                                  mark +
+                                  "', '-');"
+                                  "function f() { $d = new D; try { while (true) {} } catch (Throwable $e) { while "
+                                  "(true) {} } finally { while (true) {} } }"
                                   "f();");
   const RunOutcome outcome = run_file(file, [&](sapi::PhpWorkerHost& host, WorkerSlot& slot) {
     content(mark);
@@ -181,8 +196,10 @@ TEST_F(WorkerScript, InterruptUnwinds) {
 
 TEST_F(WorkerScript, InterruptAgainEndsDestructorsThatLoop) {
   const std::string mark = directory_ + "/mark";
-  const std::string file = script("<?php class D { function __destruct() { while (true) {} } }"
-                                  "function f() { $d = new D; file_put_contents('" + mark + "', '-'); while (true) {} } f();");
+  const std::string file = script(
+      "<?php class D { function __destruct() { while (true) {} } }"
+      "function f() { $d = new D; file_put_contents('" +
+      mark + "', '-'); while (true) {} } f();");
   std::thread asker;
   const RunOutcome outcome = run_file(file, [&](sapi::PhpWorkerHost& host, WorkerSlot& slot) {
     content(mark);
@@ -213,9 +230,11 @@ TEST_F(WorkerScript, InterruptReachesSleep) {
 
 TEST_F(WorkerScript, RunsDoNotLeakIntoEachOther) {
   const std::string out = directory_ + "/out";
-  const std::string file = script("<?php static $n = 0; $n++; class C { static $m = 0; } C::$m++; ini_set('precision', '3');"
-                                  "file_put_contents('" + out + "', $n . C::$m . ' ', FILE_APPEND); if (filesize('" + out +
-                                  "') > 8) throw new Exception('third'); exit(7);");
+  const std::string file = script(
+      "<?php static $n = 0; $n++; class C { static $m = 0; } C::$m++; ini_set('precision', '3');"
+      "file_put_contents('" +
+      out + "', $n . C::$m . ' ', FILE_APPEND); if (filesize('" + out +
+      "') > 8) throw new Exception('third'); exit(7);");
   EXPECT_EQ(run_file(file, {}, 3).failure.message, "third");
   EXPECT_EQ(content(out), "11 11 11 ");
 }
@@ -224,12 +243,14 @@ TEST_F(WorkerScript, AThreadCanStartAfresh) {
   // What happens after a request shutdown that was cut short.
   OsThread thread;
   bool fresh = false;
-  ASSERT_EQ(thread.start("recycled", [&] {
-    sapi::PhpThread php(sapi::PhpThread::Kind::Worker, "recycled");
-    php.recycle();
-    php.request_interrupt();
-    fresh = sapi::PhpThread::current() == &php;
-  }), 0);
+  ASSERT_EQ(thread.start("recycled",
+                         [&] {
+                           sapi::PhpThread php(sapi::PhpThread::Kind::Worker, "recycled");
+                           php.recycle();
+                           php.request_interrupt();
+                           fresh = sapi::PhpThread::current() == &php;
+                         }),
+            0);
   thread.join();
   EXPECT_TRUE(fresh);
 }
