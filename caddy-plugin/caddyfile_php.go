@@ -75,7 +75,7 @@ func (h *Handler) parseDirective(d *caddyfile.Dispenser, block string) (known bo
 		if err == nil && h.Root == "" {
 			err = d.Err(`root "": is empty; write "root /srv/app/public"`)
 		}
-	case "split":
+	case "split", "split_path":
 		h.SplitPath = d.RemainingArgs()
 		if err = checkSplit(h.SplitPath); err != nil {
 			err = d.WrapErr(err)

@@ -3,6 +3,7 @@ module github.com/igor-php/igor/caddy-plugin
 go 1.26.0
 
 require (
+	github.com/andybalholm/brotli v1.2.8
 	github.com/caddyserver/caddy/v2 v2.11.9
 	github.com/dustin/go-humanize v1.1.0
 	github.com/spf13/cobra v1.10.2

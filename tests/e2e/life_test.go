@@ -149,6 +149,8 @@ func TestShutdownOfStuckWorkers(t *testing.T) {
 					}
 				}
 			}()
+			// The script's children are its own; they must not stay behind this test.
+			defer syscall.Kill(-s.PID(), syscall.SIGKILL)
 			if took := s.Stop(); took > 6*time.Second {
 				t.Errorf("the shutdown took %s with a grace of 200 ms", took)
 			}

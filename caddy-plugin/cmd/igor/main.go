@@ -7,6 +7,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/igor-php/igor/caddy-plugin"
+	_ "github.com/igor-php/igor/caddy-plugin/brotli"
 )
 
 func init() {
