@@ -1,0 +1,435 @@
+// Senders and workers that do everything at once, at random: cancels at any moment, timeouts, crashes,
+// full FIFOs, interrupts, drains in the middle, reloads. Each round is one or more pools with options drawn
+// from the round's seed; the history of every task is checked after it (see history.h), and so are the
+// process's threads and descriptors.
+//
+//   IGOR_STRESS_SECONDS  how long each test goes on (4)
+//   IGOR_STRESS_SEED     the first round's seed; printed at start and with every failure
+//
+// A round that does not end within a minute prints its seed and aborts: what hangs can be looked at.
+#include <dirent.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "module/generation.h"
+#include "module/timers.h"
+#include "tests/module/fake_host.h"
+#include "tests/stress/history.h"
+
+namespace igor::stress {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using test::FakeHost;
+using test::Script;
+using Random = std::mt19937_64;
+using ReadResult = Task::ReadResult;
+
+uint64_t number_from(const char* variable, uint64_t otherwise) {
+  const char* const text = std::getenv(variable);
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+size_t entries_of(const char* folder) {
+  size_t count = 0;
+  DIR* const listing = opendir(folder);
+  while (readdir(listing) != nullptr) ++count;
+  closedir(listing);
+  return count;
+}
+
+// What a task tells its worker to do, as the payload's bytes.
+struct Order {
+  enum End : uint32_t { Complete, Fail, LetGo, Crash, Return, UntilEnded, kEnds };
+  uint32_t updates;
+  uint32_t end;
+
+  Payload payload() const { return Payload::copy_of({reinterpret_cast<const char*>(this), sizeof *this}); }
+  static Order of(const Payload& payload) {
+    Order order;
+    std::memcpy(&order, payload.data(), sizeof order);
+    return order;
+  }
+};
+
+Payload number_payload(uint32_t number) {
+  return Payload::copy_of({reinterpret_cast<const char*>(&number), sizeof number});
+}
+uint32_t number_of(const Payload& payload) {
+  uint32_t number = UINT32_MAX;
+  if (payload.size() == sizeof number) std::memcpy(&number, payload.data(), sizeof number);
+  return number;
+}
+
+bool one_in(Random& random, uint32_t n) {
+  return random() % n == 0;
+}
+
+// One round: what its threads share.
+class Round {
+ public:
+  explicit Round(uint64_t seed) : seed(seed), random_(seed), host([this](Script& script) { return work(script); }) {}
+
+  PoolOptions options(const std::string& name) {
+    PoolOptions options;
+    options.name = name;
+    options.file = "/scripts/" + name;
+    options.num = static_cast<uint32_t>(random_() % 4);
+    options.max_threads = static_cast<uint32_t>(random_() % 5);
+    options.queue = static_cast<uint32_t>(random_() % 4);
+    options.overflow_reject = one_in(random_, 4);
+    options.updates = 1 + static_cast<uint32_t>(random_() % 20);
+    if (one_in(random_, 2)) options.task_timeout = microseconds(random_() % 3000);
+    options.stop_grace = one_in(random_, 2) ? Duration(milliseconds(2)) : Duration(seconds(30));
+    options.supervision.backoff_min = microseconds(100);
+    options.supervision.backoff_max = milliseconds(1);
+    options.supervision.max_consecutive_failures = one_in(random_, 3) ? 2 : -1;
+    options.observer = [this](const Task& task, std::string_view event) { history.observe(task, event); };
+    return options;
+  }
+
+  // --- the worker's side -----------------------------------------------------------------------------
+
+  RunOutcome work(Script& script) {
+    Random random(seed ^ (0x9e3779b97f4a7c15u * static_cast<uint64_t>(FakeHost::run_number())));
+    if (one_in(random, 30)) return test::crash();      // never ready
+    if (one_in(random, 30)) return test::clean_end();  // nor this
+    std::vector<Ref<Task>> held;
+    const bool keeps_polling = one_in(random, 4);
+    for (;;) {
+      Ref<Task> task = receive(script, random, keeps_polling, held.empty());
+      if (task) {
+        if (one_in(random, 4)) {
+          held.push_back(std::move(task));  // later, together with others
+          continue;
+        }
+        held.push_back(std::move(task));
+      }
+      const bool stopping = script.last == WorkerSlot::Signal::Stop || script.interrupt.raised();
+      while (!held.empty()) {
+        const size_t which = random() % held.size();
+        Ref<Task> next = std::move(held[which]);
+        held.erase(held.begin() + static_cast<std::ptrdiff_t>(which));
+        RunOutcome outcome;
+        if (serve(script, std::move(next), random, outcome)) return outcome;
+      }
+      if (stopping) return script.interrupt.raised() ? test::crash(Reason::Shutdown) : test::clean_end();
+    }
+  }
+
+  Ref<Task> receive(Script& script, Random& random, bool keeps_polling, bool may_block) {
+    WorkerSlot& slot = script.slot;
+    script.last = WorkerSlot::Signal::None;
+    if (!may_block) return slot.claim();
+    if (keeps_polling || one_in(random, 3)) {
+      pollfd entry{slot.signal_fd(keeps_polling), POLLIN, 0};
+      // The time limit stands for the loop's own timers; an interrupt does not reach into a poll.
+      poll(&entry, 1, 2);
+      if (one_in(random, 3)) std::this_thread::yield();  // busy elsewhere
+      if (slot.draining()) script.last = WorkerSlot::Signal::Stop;
+      return slot.claim();
+    }
+    script.last = slot.wait_signal(one_in(random, 2) ? kNever : after(now(), microseconds(random() % 500)),
+                                   &script.interrupt, one_in(random, 2));
+    return slot.claim();
+  }
+
+  // True when the script is over.
+  bool serve(Script& script, Ref<Task> task, Random& random, RunOutcome& outcome) {
+    const Order order = Order::of(task->payload());
+    uint32_t sent = 0;
+    bool open = true;
+    while (open && sent < order.updates) {
+      switch (task->update(number_payload(sent), &script.interrupt)) {
+        case Task::UpdateResult::Sent:
+          ++sent;
+          history.worker_sent(task->id());
+          break;
+        default:
+          open = false;
+      }
+    }
+    switch (open ? order.end : static_cast<uint32_t>(Order::Return)) {
+      case Order::Complete:
+        task->complete(number_payload(sent));
+        break;
+      case Order::Fail:
+        task->fail(test::failure_of(Reason::UncaughtException, "thrown"));
+        break;
+      case Order::LetGo:
+        task->fail(test::failure_of(Reason::Abandoned, "let go"));
+        break;
+      case Order::Crash:
+        outcome = test::crash(one_in(random, 2) ? Reason::FatalError : Reason::MemoryLimit);
+        return true;
+      case Order::UntilEnded:
+        // The sender cancels these, or the deadline or the drain ends them.
+        while (!task->ended() && !script.slot.draining()) {
+          pollfd entry{task->worker_fd(), POLLIN, 0};
+          poll(&entry, 1, 1);
+        }
+        break;
+      default:
+        if (open) {
+          outcome = test::clean_end();
+          return true;
+        }
+        // The update told that it is over: let go of it as a script does.
+        task->fail(test::failure_of(Reason::Abandoned, "closed"));
+    }
+    if (!task->ended()) task->fail(test::failure_of(Reason::Abandoned, "not ended"));
+    script.slot.release(*task);
+    return false;
+  }
+
+  // --- the sender's side -----------------------------------------------------------------------------
+
+  void send_one(Pool& pool, Random& random, Interrupt& interrupt) {
+    const Order order{one_in(random, 3) ? static_cast<uint32_t>(random() % 40) : static_cast<uint32_t>(random() % 3),
+                      one_in(random, 2) ? 0u : static_cast<uint32_t>(random() % Order::kEnds)};
+    const TimePoint deadline =
+        one_in(random, 3) ? after(now(), microseconds(random() % 2000)) : after(now(), seconds(20));
+    if (interrupt.raised()) interrupt.clear();
+    const Pool::Sent sent = pool.send(order.payload(), deadline, &interrupt);
+    if (!sent.task) {
+      EXPECT_NE(sent.result, Pool::SendResult::Accepted);
+      EXPECT_NE(sent.result, Pool::SendResult::NoThread) << sent.detail;
+      return;
+    }
+    EXPECT_EQ(sent.result, Pool::SendResult::Accepted);
+    Task& task = *sent.task;
+    uint32_t received = 0;
+    // Cancels after so many updates; tasks that only a cancel ends are always cancelled.
+    uint32_t cancel_after = order.end == Order::UntilEnded || one_in(random, 4)
+                                ? static_cast<uint32_t>(random() % (order.updates + 1))
+                                : UINT32_MAX;
+    const bool polls = one_in(random, 4);
+    for (;;) {
+      if (received >= cancel_after) {
+        if (order.end != Order::UntilEnded && one_in(random, 2)) std::this_thread::yield();
+        task.cancel();
+        EXPECT_TRUE(task.ended());
+        history.sender_saw(task.id(), task.state(), received, false);
+        return;
+      }
+      if (polls) {
+        task.sender_before_poll();
+        pollfd entry{task.sender_fd(), POLLIN, 0};
+        poll(&entry, 1, 1);
+      }
+      Payload update;
+      switch (task.read(update, polls ? TimePoint{} : kNever, &interrupt)) {
+        case ReadResult::Update:
+          EXPECT_EQ(number_of(update), received) << "out of order";
+          ++received;
+          break;
+        case ReadResult::Completed:
+          EXPECT_EQ(number_of(task.result()), received) << "updates were lost before the completion";
+          history.sender_saw(task.id(), TaskState::Completed, received, true);
+          if (one_in(random, 2)) task.cancel();  // an acknowledgement: changes nothing
+          EXPECT_EQ(task.state(), TaskState::Completed);
+          return;
+        case ReadResult::Failed:
+          history.sender_saw(task.id(), task.state(), received, true);
+          return;
+        case ReadResult::TimedOut:
+          EXPECT_TRUE(polls);
+          break;
+        case ReadResult::Interrupted:
+          interrupt.clear();
+          if (one_in(random, 2)) cancel_after = 0;
+          break;
+      }
+    }
+  }
+
+  const uint64_t seed;
+
+ private:
+  Random random_;
+
+ public:
+  History history;
+  FakeHost host;
+};
+
+// True when the condition comes about: joined threads leave the system's list a moment later, and a timer
+// that was running holds its pool until its next turn.
+template <typename Condition>
+bool settles(Condition condition) {
+  const TimePoint end = after(now(), seconds(20));
+  while (!condition()) {
+    if (now() >= end) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+// Aborts when a round takes longer than a minute.
+class Watchdog {
+ public:
+  explicit Watchdog(uint64_t seed) {
+    id_ = Timers::global().schedule(after(now(), seconds(60)), [seed] {
+      std::fprintf(stderr, "hangs: IGOR_STRESS_SEED=%llu\n", static_cast<unsigned long long>(seed));
+      std::abort();
+    });
+  }
+  ~Watchdog() { Timers::global().cancel(id_); }
+
+ private:
+  Timers::Id id_;
+};
+
+// Rounds until the time is over; each leaves as many threads and descriptors as it found.
+template <typename Body>
+void rounds(Body body) {
+  const TimePoint end = after(now(), seconds(number_from("IGOR_STRESS_SECONDS", 4)));
+  uint64_t seed = number_from("IGOR_STRESS_SEED", std::random_device{}());
+  std::printf("IGOR_STRESS_SEED=%llu\n", static_cast<unsigned long long>(seed));
+  Timers::global().schedule(now(), [] {});  // its thread stays: started before the first count
+  const size_t descriptors = entries_of("/proc/self/fd");
+  const size_t threads = entries_of("/proc/self/task");
+  int count = 0;
+  while (now() < end && !testing::Test::HasFailure()) {
+    SCOPED_TRACE("IGOR_STRESS_SEED=" + std::to_string(seed));
+    Watchdog watchdog(seed);
+    body(seed);
+    EXPECT_TRUE(settles([&] { return entries_of("/proc/self/task") <= threads; })) << "threads were left";
+    EXPECT_TRUE(settles([&] { return entries_of("/proc/self/fd") <= descriptors; })) << "descriptors were left open";
+    ++seed;
+    ++count;
+  }
+  std::printf("%d rounds:", count);
+  for (const auto& [event, total] : History::grand_totals()) {
+    std::printf(" %s %llu", event.c_str(), static_cast<unsigned long long>(total));
+  }
+  std::printf("\n");
+}
+
+TEST(PoolStress, EveryTaskEndsOnceAndNothingIsLost) {
+  rounds([](uint64_t seed) {
+    Random random(seed + 1);
+    Round round(seed);
+    const auto pool = Pool::create(round.options("w"), round.host);
+    std::string error;
+    ASSERT_TRUE(pool->start(error)) << error;
+
+    const uint32_t senders = 1 + static_cast<uint32_t>(random() % 6);
+    const uint32_t sends = 1 + static_cast<uint32_t>(random() % 60);
+    const uint32_t drain_at = one_in(random, 2) ? static_cast<uint32_t>(random() % (senders * sends)) : UINT32_MAX;
+    std::vector<Interrupt> interrupts(senders);
+    std::atomic<uint32_t> done{0}, sent{0};
+    std::vector<std::thread> threads;
+    for (uint32_t i = 0; i < senders; ++i) {
+      threads.emplace_back([&, i] {
+        Random own(seed * 31 + i);
+        for (uint32_t n = 0; n < sends; ++n) {
+          round.send_one(*pool, own, interrupts[i]);
+          ++sent;
+        }
+        ++done;
+      });
+    }
+    bool drained = false;
+    while (done < senders) {
+      if (one_in(random, 50)) interrupts[random() % senders].raise();
+      if (!drained && sent >= drain_at) {
+        drained = true;
+        pool->begin_drain();
+      }
+      std::this_thread::yield();
+    }
+    pool->begin_drain();
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(pool->finish_drain(), 0u) << "threads were lost";
+    const Pool::Stats stats = pool->stats();
+    EXPECT_EQ(stats.threads, 0u);
+    EXPECT_EQ(stats.queued, 0u);
+    EXPECT_EQ(stats.running, 0u);
+    EXPECT_EQ(stats.blocked_senders, 0u);
+    EXPECT_EQ(round.host.enters, round.host.leaves);
+    EXPECT_EQ(pool->counters().refused + pool->counters().accepted, uint64_t{senders} * sends);
+    round.history.check({&pool->counters()});
+    EXPECT_TRUE(settles([&] { return pool.use_count() == 1; })) << "a task or a timer still holds the pool";
+  });
+  for (const char* event : {"accept", "start", "complete", "fail", "cancel", "timeout"}) {
+    EXPECT_GT(History::grand_totals()[event], 0u) << "never happened: " << event;
+  }
+}
+
+TEST(PoolStress, ReloadsUnderLoadLoseNothing) {
+  rounds([](uint64_t seed) {
+    Random random(seed + 1);
+    Round round(seed);
+    std::mutex mutex;
+    std::shared_ptr<Generation> current;
+    std::shared_ptr<Scope> server;  // of the current one
+    std::vector<std::shared_ptr<Pool>> all;
+    const auto load = [&] {
+      auto generation = std::make_shared<Generation>(round.host);
+      std::string error;
+      for (const char* name : {"a", "b"}) EXPECT_TRUE(generation->global()->add(round.options(name), error)) << error;
+      const auto scope = generation->add_scope("server");
+      EXPECT_TRUE(scope->add(round.options(""), error)) << error;
+      EXPECT_TRUE(scope->add(round.options("b"), error)) << error;
+      generation->start(after(now(), milliseconds(20)), error);  // some of these scripts never get ready
+      std::shared_ptr<Generation> old;
+      {
+        std::lock_guard lock(mutex);
+        old = std::exchange(current, generation);
+        server = scope;
+      }
+      return old;
+    };
+    load();
+    constexpr uint32_t kSenders = 3, kSends = 30;
+    std::atomic<uint32_t> done{0};
+    std::vector<std::thread> threads;
+    for (uint32_t i = 0; i < kSenders; ++i) {
+      threads.emplace_back([&, i] {
+        Random own(seed * 31 + i);
+        Interrupt interrupt;
+        for (uint32_t n = 0; n < kSends; ++n) {
+          std::shared_ptr<Scope> scope;
+          {
+            std::lock_guard lock(mutex);
+            scope = one_in(own, 2) ? current->global() : server;
+          }
+          std::shared_ptr<Pool> pool;
+          const std::string name(1, static_cast<char>('a' + own() % 5));
+          if (scope->find(name, pool) != Scope::Lookup::Found) continue;
+          {
+            std::lock_guard lock(mutex);
+            if (std::find(all.begin(), all.end(), pool) == all.end()) all.push_back(pool);
+          }
+          round.send_one(*pool, own, interrupt);
+        }
+        ++done;
+      });
+    }
+    while (done < kSenders) {
+      if (const auto old = load()) {
+        EXPECT_EQ(old->close(), 0u);
+      }
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(current->close(), 0u);
+    std::vector<Counters*> counters;
+    for (const auto& pool : all) counters.push_back(&pool->counters());
+    round.history.check(counters);
+    EXPECT_EQ(round.host.enters, round.host.leaves);
+  });
+}
+
+}  // namespace
+}  // namespace igor::stress
