@@ -105,7 +105,6 @@ class HttpHost : public ::testing::Test {
   void SetUp() override {
     char pattern[] = "/tmp/igor-test-XXXXXX";
     directory_ = mkdtemp(pattern);
-    log_reader_ = std::thread([this] { read_log(); });
     if (!start_by_hand()) {
       ASSERT_EQ(start(), IGOR_OK) << error_;
     }
@@ -114,7 +113,7 @@ class HttpHost : public ::testing::Test {
   void TearDown() override {
     EXPECT_EQ(igor_engine_stop(2000), IGOR_OK);
     igor_log_close();
-    log_reader_.join();
+    if (log_reader_.joinable()) log_reader_.join();
     std::filesystem::remove_all(directory_);
   }
 
@@ -134,6 +133,8 @@ class HttpHost : public ::testing::Test {
     char text[1024] = "";
     const igor_status status = igor_engine_start(&options, text, sizeof text);
     error_ = text;
+    // Not before: until then the queue may still be closed by an earlier test.
+    if (status == IGOR_OK && !log_reader_.joinable()) log_reader_ = std::thread([this] { read_log(); });
     return status;
   }
 
