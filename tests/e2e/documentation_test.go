@@ -1,0 +1,143 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/igor-php/igor/tests/e2e/harness"
+)
+
+// repositoryFile reads a file of the repository.
+func repositoryFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(harness.Checkout(), path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// fencedBlock is the fenced block of a language in which marker occurs; there must be one.
+func fencedBlock(t *testing.T, path, language, marker string) string {
+	t.Helper()
+	var found []string
+	for _, match := range regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$").FindAllStringSubmatch(repositoryFile(t, path), -1) {
+		if match[1] == language && strings.Contains(match[2], marker) {
+			found = append(found, match[2])
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("%s has %d %s blocks with %q in them, want one", path, len(found), language, marker)
+	}
+	return found[0]
+}
+
+// What the README promises of its example is what comes out. That its files are those of the README is
+// for tests/rules/docs to check.
+func TestREADMEExample(t *testing.T) {
+	t.Parallel()
+	example := "docs/examples/accounts"
+	caddyfile := repositoryFile(t, example+"/Caddyfile")
+	const address = "http://localhost:8080"
+	if !strings.Contains(caddyfile, address) {
+		t.Fatalf("the example does not serve %s, which the README says:\n%s", address, caddyfile)
+	}
+	s := harness.Start(t, harness.Config{
+		Caddyfile: "{\n\tadmin {$IGOR_TEST_ADMIN}\n}\n" + strings.Replace(caddyfile, address, "{$IGOR_TEST_ADDRESS}", 1),
+		Dir:       filepath.Join(harness.Checkout(), example),
+	})
+	// A hash has a salt: each is another.
+	hash := regexp.MustCompile(`\$2y\$12\$[./A-Za-z0-9]{53}`)
+	want := hash.ReplaceAllString(fencedBlock(t, "README.md", "text", "event: done"), "HASH")
+	got := s.Get("/")
+	if text := hash.ReplaceAllString(got.Body, "HASH"); strings.TrimSpace(text) != strings.TrimSpace(want) {
+		t.Fatalf("the example prints\n%s\nand the README says\n%s", text, want)
+	}
+	if mime := got.Header.Get("Content-Type"); !strings.HasPrefix(mime, "text/event-stream") {
+		t.Fatalf("its Content-Type is %q", mime)
+	}
+}
+
+// The guide's worker with an event loop: many tasks in one thread, each on its time, cancelled ones let go.
+func TestGuideEventLoopWorker(t *testing.T) {
+	t.Parallel()
+	s := harness.StartSite(t, `php_server {
+		worker alarm.php 1 {
+			name alarm
+			background
+		}
+	}`, harness.Files{
+		"alarm.php": fencedBlock(t, "docs/guide.md", "php", "'ring'"),
+		"index.php": `<?php
+			$send = fn(float $seconds) => Igor\Worker::send('alarm', ['seconds' => $seconds]);
+			$never = $send(3600);
+			$tasks = [$send(0.6), $send(0.5), $send(0.4)];
+			$never->cancel();
+			$begin = microtime(true);
+			echo implode(' ', Igor\Task::all($tasks)), ' ', Igor\Worker::send('alarm', ['seconds' => 0])->await();`,
+	})
+	got := s.Get("/").MustBe(200, "ring ring ring ring")
+	if got.Took > 1400*time.Millisecond {
+		t.Errorf("three tasks of about half a second took %s: one after the other", got.Took)
+	}
+	if took := s.Stop(); took > 4*time.Second {
+		t.Errorf("the worker did not see its stop: %s", took)
+	}
+}
+
+// The guide's worker on the functions: completes what went well, and is told apart when it did not.
+func TestGuideFunctionsWorker(t *testing.T) {
+	t.Parallel()
+	s := harness.StartSite(t, `php_server {
+		worker render.php 1 {
+			name render
+			background
+		}
+	}`, harness.Files{
+		"render.php": fencedBlock(t, "docs/guide.md", "php", "render($payload)"),
+		"index.php": `<?php
+			$task = frankenphp_worker_task_send('render', ['text' => $_GET['bad'] ?? false ? "\xff" : 'good']);
+			try {
+				while (($update = frankenphp_worker_task_read($task)) !== null) {
+					echo json_encode($update);
+				}
+				echo ' done';
+			} catch (RuntimeException $problem) {
+				echo $problem->getPrevious()->getErrorClass();
+			}`,
+	})
+	for range 3 {
+		s.Get("/").MustBe(200, `{"size":15} done`)
+		s.Get("/?bad=1").MustBe(200, "JsonException")
+	}
+}
+
+// The guide's cancellable worker survives a sender that goes, and serves the next.
+func TestGuideCancelledWorker(t *testing.T) {
+	t.Parallel()
+	s := harness.StartSite(t, `php_server {
+		worker pages.php 1 {
+			name pages
+			background
+		}
+	}`, harness.Files{
+		"pages.php": fencedBlock(t, "docs/guide.md", "php", "range(1, 100)"),
+		"index.php": `<?php
+			for ($i = 0; $i < 3; ++$i) {
+				$task = Igor\Worker::send('pages', []);
+				echo $task->read()['page'];
+				$task->cancel();
+			}
+			$task = Igor\Worker::send('pages', []);
+			foreach ($task as $update);
+			echo ' ', $update['page'];`,
+	})
+	s.Get("/").MustBe(200, "111 100")
+	if strings.Contains(s.Log.Tail(200), "background worker failed") {
+		t.Error("a cancelled task ended the worker")
+	}
+}
