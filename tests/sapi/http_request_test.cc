@@ -531,5 +531,34 @@ TEST_F(HttpQueue, IniTextOverridesAndBadIniIsSurvived) {
             "77M 0.333 30 1");
 }
 
+// In a process of its own, which cannot be used for anything after it.
+class HttpStuckDeathTest : public HttpHost {
+ protected:
+  bool start_by_hand() override { return true; }
+};
+
+TEST_F(HttpStuckDeathTest, AThreadThatCannotBeEndedIsLeftBehind) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto body = [this] {
+    if (start("", 2) != IGOR_OK) _exit(10);
+    igor_handle stuck;
+    // Hashes for hours without an instruction in between.
+    if (begin(Request(script("<?php hash_pbkdf2('sha512', 'p', 's', 2000000000);")), stuck) != IGOR_OK) _exit(11);
+    std::this_thread::sleep_for(milliseconds(200));
+    const auto began = steady_clock::now();
+    if (igor_engine_stop(100) != IGOR_TIMEOUT) _exit(12);
+    if (steady_clock::now() - began > milliseconds(4000)) _exit(13);
+    char text[256] = "";
+    igor_engine_options options{};
+    options.size = sizeof options;
+    options.http_threads = 1;
+    if (igor_engine_start(&options, text, sizeof text) != IGOR_STATE) _exit(14);
+    if (std::string(text).find("restart the process") == std::string::npos) _exit(15);
+    igor_request_release(stuck);
+    _exit(0);
+  };
+  EXPECT_EXIT(body(), ::testing::ExitedWithCode(0), "");
+}
+
 }  // namespace
 }  // namespace igor::testing
