@@ -33,16 +33,13 @@ func splitScriptPath(r *http.Request, root string, split []string) (scriptPath, 
 		// PHP would see a path that ends at the NUL and might run what is no script.
 		return scriptPath{}, caddyhttp.Error(http.StatusBadRequest, errNULInPath)
 	}
-	path := caddyhttp.NormalizedPath(raw, true)
-	if path == "" || path[0] != '/' {
-		path = "/" + path
-	}
+	path := cleanPath(raw)
 	p := scriptPath{name: path}
 	if at := splitPosition(path, split); at >= 0 {
 		p.name, p.pathInfo = path[:at], path[at:]
 	}
 	if r.URL.RawPath != "" {
-		escaped, err := url.PathUnescape(caddyhttp.NormalizedPath(r.URL.EscapedPath(), true))
+		escaped, err := url.PathUnescape(cleanPath(r.URL.EscapedPath()))
 		if err != nil {
 			return scriptPath{}, caddyhttp.Error(http.StatusBadRequest, errTwoPaths)
 		}
@@ -62,6 +59,15 @@ func splitScriptPath(r *http.Request, root string, split []string) (scriptPath, 
 	}
 	p.filename = joinBelow(root, p.name)
 	return p, nil
+}
+
+// cleanPath takes every "." and ".." out of a request's path, which is made to start with a slash first: of "..", as a
+// request for "*" or a proxy's may have it, cleaning alone would leave ".."
+func cleanPath(path string) string {
+	if path == "" || path[0] != '/' {
+		path = "/" + path
+	}
+	return caddyhttp.NormalizedPath(path, true)
 }
 
 // joinBelow puts a cleaned path under root. path.Clean has taken every "..", so plain concatenation can't leave root.
