@@ -31,6 +31,7 @@ size_t on_write(const char* data, size_t size) {
   PhpThread* thread = PhpThread::current();
   if (!thread) {
     // The engine's own start: display_startup_errors.
+    if (cli_mode()) return cli_write(data, size);
     log_host_problem(nullptr, {data, size});
     return size;
   }

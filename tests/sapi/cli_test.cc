@@ -120,6 +120,11 @@ TEST_F(Cli, IniOptions) {
   EXPECT_EQ(run({"-c", ini, "-r", "echo 1 / 3, php_ini_loaded_file();"}).out, "0.33333" + ini);
 }
 
+TEST_F(Cli, ProblemsOfTheStartAreShown) {
+  EXPECT_THAT(run({"-n", "-d", "extension=no_such_extension", "-r", "echo 'alive';"}).out,
+              ::testing::AllOf(HasSubstr("no_such_extension"), HasSubstr("alive")));
+}
+
 TEST_F(Cli, OtherModes) {
   EXPECT_THAT(run({"-v"}).out, StartsWith("PHP 8."));
   EXPECT_THAT(run({"-n", "-m"}).out, HasSubstr("\nigor\n"));

@@ -523,12 +523,18 @@ TEST_F(HttpQueue, EngineStartsAgain) {
   }
 }
 
-TEST_F(HttpQueue, IniTextOverridesAndBadIniIsSurvived) {
+TEST_F(HttpQueue, IniTextOverrides) {
   ASSERT_EQ(start("memory_limit=77M\nprecision=3\n"), IGOR_OK) << error_;
   EXPECT_EQ(get("<?php echo ini_get('memory_limit'), ' ', 1 / 3, ' ', ini_get('max_execution_time'), ' ', "
                 "ini_get('html_errors');")
                 .body,
             "77M 0.333 30 1");
+}
+
+TEST_F(HttpQueue, ProblemsOfTheStartAreLogged) {
+  ASSERT_EQ(start("extension=no_such_extension\n"), IGOR_OK) << error_;
+  EXPECT_EQ(get("<?php echo 'alive';").body, "alive");
+  EXPECT_EQ(logged("no_such_extension").logger, "engine");
 }
 
 // In a process of its own, which cannot be used for anything after it.
