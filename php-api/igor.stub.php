@@ -1,7 +1,7 @@
 <?php
 
 /**
- * What PHP code sees of Igor. Source of igor_arginfo.h (php-api/generate.sh) and of the IDE stubs.
+ * What PHP code sees of Igor. Source of igor_arginfo.h (php-api/generate) and of the IDE stubs.
  *
  * @generate-class-entries
  * @undocumentable
