@@ -156,3 +156,30 @@ const caddyfileHead = `{
 	}
 }
 SITE {`
+
+// eventually tries until it works, for what the server does at its own time and tells nobody of.
+func eventually(t testing.TB, what string, try func() error) {
+	t.Helper()
+	limit := time.Now().Add(20 * time.Second)
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("%s: not within 20 s: %v", what, err)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// awaitFile waits until a script has written a file.
+func awaitFile(t testing.TB, path, content string) {
+	t.Helper()
+	eventually(t, path, func() error {
+		if data, err := os.ReadFile(path); err != nil || string(data) != content {
+			return fmt.Errorf("it holds %q, want %q (%v)", data, content, err)
+		}
+		return nil
+	})
+}

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/igor-php/igor/tests/e2e/harness"
 )
@@ -135,9 +134,14 @@ func TestUploads(t *testing.T) {
 	if fmt.Sprint(got.Files) != want || fmt.Sprint(got.Post) != "map[title:two & more]" {
 		t.Errorf("four files in a form came as\n%v %v, want\n%v", got.Files, got.Post, want)
 	}
-	// Temporary files are gone with their request.
+	// Temporary files go with their request, which ends a moment after its answer.
 	left := "kept[]=" + strings.Join(got.Kept, "&kept[]=")
-	s.Post("/exists.php", "application/x-www-form-urlencoded", left).MustBe(200, "[false,false,false,false]")
+	eventually(t, "the end of temporary files", func() error {
+		if r := s.Post("/exists.php", "application/x-www-form-urlencoded", left); r.Body != "[false,false,false,false]" {
+			return fmt.Errorf("of %q there exist: %s", got.Kept, r.Body)
+		}
+		return nil
+	})
 
 	upload("/?move", func(form *multipart.Writer) { add(form, "f", "f", binary) })
 	if moved, err := os.ReadFile(filepath.Join(s.Root, "moved")); err != nil || !bytes.Equal(moved, binary) {
@@ -273,22 +277,6 @@ func TestBodyAndAnswerAtTheSameTime(t *testing.T) {
 	defer response.Body.Close()
 	if body, _ := io.ReadAll(response.Body); string(body) != "8192after" {
 		t.Errorf("got %q", body)
-	}
-}
-
-// awaitFile waits until a script has written a file.
-func awaitFile(t testing.TB, path, content string) {
-	t.Helper()
-	limit := time.Now().Add(20 * time.Second)
-	for {
-		data, err := os.ReadFile(path)
-		if err == nil && string(data) == content {
-			return
-		}
-		if time.Now().After(limit) {
-			t.Fatalf("%s holds %q (%v) after 20 s, want %q", path, data, err, content)
-		}
-		time.Sleep(2 * time.Millisecond)
 	}
 }
 

@@ -55,7 +55,7 @@ func startTasks(t testing.TB, scenarios []scenario, morePools ...string) *harnes
 		backgroundWorker("hasty", "tool.php", "num 1", "timeout 100ms", patient),
 		backgroundWorker("small", "tool.php", "num 1", "max_payload 1KiB", "updates 2"),
 		backgroundWorker("relay", "relay.php", "num 2", patient),
-		backgroundWorker("syntax", "syntax.php", "restart_backoff 1ms 1ms", "max_consecutive_failures 3"),
+		backgroundWorker("syntax", "syntax.php", patient),
 		backgroundWorker("failing", "failing.php", "restart_backoff 1ms 1ms", "max_consecutive_failures 2"),
 		backgroundWorker("deaf", "deaf.php", "stop_grace 100ms"),
 		backgroundWorker("leaving", "leaving.php", "restart_backoff 1ms 1ms"),
@@ -162,7 +162,7 @@ func TestTaskSendRefusals(t *testing.T) {
 				$out[$what] = preg_replace('/(\[0\])+/', '[0]', thrown(fn() => frankenphp_worker_task_send('tool', $payload)));
 			}
 			return $out;`, `{"resource":"ValueError: $payload['user']['photo']: resource cannot be sent; null, bool, int, float, string, array and enum cases can","object":"ValueError: $payload[0]['a']: object of class Plain cannot be sent; null, bool, int, float, string, array and enum cases can","closure":"ValueError: $payload['f']: closure cannot be sent; null, bool, int, float, string, array and enum cases can","date":"ValueError: $payload['d']: object of class DateTime cannot be sent; null, bool, int, float, string, array and enum cases can","reference":"ValueError: $payload['r']: reference cannot be sent; null, bool, int, float, string, array and enum cases can","deep":"ValueError: $payload[...][0]: array is nested deeper than 512 levels"}`},
-		{"too large", `return [thrown(fn() => send('small', 'measure', ['value' => str_repeat('x', 2000)])), updates(send('small', 'echo', ['value' => 1]))];`, `["ValueError: $payload: 2072 bytes when encoded, more than the 1024 that the worker accepts (max_payload)",[{"echo":1}]]`},
+		{"too large", `return [thrown(fn() => send('small', 'measure', ['value' => str_repeat('x', 2000)])), updates(send('small', 'echo', ['value' => 1]))];`, `["ValueError: $payload: 2072 bytes when encoded, more than the 1024 that the pool allows (max_payload)",[{"echo":1}]]`},
 		{"an enum that the receiver lacks", `$t = frankenphp_worker_task_send('tool', ['do' => 'echo', 'value' => Suit::Hearts]);
 			return [thrown(fn() => updates($t)), updates(send('tool', 'echo', ['value' => 'next']))];`, `["RuntimeException: background worker exited without completing the task <- Igor\\TaskFailed UncaughtException LogicException: enum Suit::Hearts is not known here",[{"echo":"next"}]]`},
 		{"a worker with a syntax error", `return [thrown(fn() => send('syntax', 'echo'))];`, `["RuntimeException: background worker exited without completing the task <- Igor\\TaskFailed UncaughtException ParseError: syntax error, unexpected identifier \"is\""]`},
