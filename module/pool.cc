@@ -30,8 +30,8 @@ bool Pool::spawn(const Lock&, std::string& error) {
   slots_.push_back(std::make_unique<WorkerSlot>(*this, static_cast<uint32_t>(slots_.size())));
   WorkerSlot* const slot = slots_.back().get();
   slot->state_ = WorkerSlot::State::Starting;
-  const int failed =
-      slot->thread_.start("php-" + options_.name, [self = shared_from_this(), slot] { self->run_slot(*slot); });
+  const int failed = slot->thread_.start(
+      "php-" + options_.name, [self = shared_from_this(), slot] { self->run_slot(*slot); }, host_.stack_bytes());
   if (failed == 0) return true;
   slots_.pop_back();  // a slot without a thread would count as one that may serve
   error = "could not start a thread for background worker \"" + options_.name + "\": " + std::strerror(failed);

@@ -1,13 +1,15 @@
 // What a pool needs of whoever runs its workers' scripts. The engine implements it with PHP threads,
 // unit tests with plain functions: so the pool, its supervision and its tasks know no engine.
 //
-// All calls but interrupt() come on the slot's own thread, in the order enter, run*, leave.
+// All calls that name a slot, but interrupt(), come on the slot's own thread, in the order enter, run*, leave.
 // interrupt() may come at any time, before enter() and after leave() too.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "module/failure.h"
+#include "module/os_thread.h"
 
 namespace igor {
 
@@ -21,6 +23,9 @@ struct RunOutcome {
 class WorkerHost {
  public:
   virtual ~WorkerHost() = default;
+
+  // Any thread: how large the stack of a slot's thread must be.
+  virtual size_t stack_bytes() const noexcept { return OsThread::kDefaultStackBytes; }
 
   // Makes the thread fit for running scripts. False with a sentence in `error`: the slot counts it as
   // a failed run, and tries again when the next is due.

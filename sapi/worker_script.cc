@@ -147,6 +147,11 @@ void register_text(const char* name, const char* value, zval* variables) {
 
 }  // namespace
 
+// A stack that PHP's configuration believes to be larger than it is ends in a crash, not in an error.
+size_t PhpWorkerHost::stack_bytes() const noexcept {
+  return Engine::instance().thread_stack_bytes();
+}
+
 bool PhpWorkerHost::enter(WorkerSlot& slot, std::string& error) {
   if (!Engine::instance().running()) {
     error = "PHP is not running";

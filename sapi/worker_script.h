@@ -25,6 +25,7 @@ class PhpWorkerHost : public WorkerHost {
 
   explicit PhpWorkerHost(ScopeOf scope_of = {}) : scope_of_(std::move(scope_of)) {}
 
+  size_t stack_bytes() const noexcept override;
   bool enter(WorkerSlot& slot, std::string& error) override;
   void leave(WorkerSlot& slot) override;
   RunOutcome run(WorkerSlot& slot) override;
