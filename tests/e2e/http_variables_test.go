@@ -187,7 +187,7 @@ func TestRequestHeadersFunctions(t *testing.T) {
 func TestHTTPSVariables(t *testing.T) {
 	t.Parallel()
 	port := freePort(t)
-	s := harness.Start(t, harness.Config{
+	harness.Start(t, harness.Config{
 		Files: harness.Files{"index.php": `<?php echo json_encode([$_SERVER['HTTPS'] ?? null, $_SERVER['REQUEST_SCHEME'],
 			$_SERVER['SERVER_PORT'], $_SERVER['SERVER_NAME'], $_SERVER['SERVER_PROTOCOL'], $_SERVER['SSL_PROTOCOL'] ?? null]);`},
 		Caddyfile: `{
