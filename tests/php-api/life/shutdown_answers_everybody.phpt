@@ -37,6 +37,8 @@ $code = <<<'PHP'
             }
             $note($what, "$updates updates, completed");
         } catch (RuntimeException $e) {
+            // Sixteen wait to be read; there may be more, if the worker runs before it is told.
+            $updates = $updates >= 16 ? '16 or more' : $updates;
             $note($what, "$updates updates, {$e->getMessage()}, " . $e->getPrevious()?->getReason()->name);
         }
     };
@@ -73,7 +75,7 @@ waiting: background worker "stubborn" is shutting down
 late: background worker "polite" is shutting down
 queued: 0 updates, background worker exited without completing the task, Shutdown
 polite: 1 updates, completed
-half read: 32 updates, background worker exited without completing the task, UncaughtException
+half read: 16 or more updates, background worker exited without completing the task, UncaughtException
 stubborn: 0 updates, background worker exited without completing the task, Shutdown
 asleep: 0 updates, background worker exited without completing the task, Shutdown
 feof of my own task: true
