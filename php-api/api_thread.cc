@@ -25,7 +25,14 @@ void ApiThread::end_request() {
   vars.clear();
 }
 
+bool in_forked_child() {
+  if (!sapi::PhpThread::in_forked_child()) return false;
+  zend_throw_exception(spl_ce_RuntimeException, "background workers cannot be used in a forked child process", 0);
+  return true;
+}
+
 sapi::PhpThread* require_thread(const char* function) {
+  if (in_forked_child()) return nullptr;
   sapi::PhpThread* const thread = sapi::PhpThread::current();
   if (thread == nullptr) {
     zend_throw_exception_ex(spl_ce_RuntimeException, 0, "%s() needs a thread of the igor server", function);
@@ -34,6 +41,7 @@ sapi::PhpThread* require_thread(const char* function) {
 }
 
 WorkerSlot* require_worker(const char* function) {
+  if (in_forked_child()) return nullptr;
   const sapi::PhpThread* const thread = sapi::PhpThread::current();
   if (thread != nullptr && thread->slot != nullptr) return thread->slot;
   zend_throw_exception_ex(spl_ce_RuntimeException, 0, "%s() can only be called in a background worker", function);

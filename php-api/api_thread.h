@@ -37,6 +37,9 @@ struct ApiThread {
   void end_request();
 };
 
+// Whether this is a forked child, where there are no workers; true after throwing RuntimeException.
+bool in_forked_child();
+
 // The thread as the host knows it. Null after throwing RuntimeException where the host did not make it.
 sapi::PhpThread* require_thread(const char* function);
 

@@ -22,8 +22,9 @@ SignalStream& self(php_stream* stream) { return *static_cast<SignalStream*>(stre
 ssize_t read_signal(php_stream* stream, char* buffer, size_t size) {
   SignalStream& own = self(stream);
   own.timed_out = false;
-  WorkerSlot::Signal signal;
-  if (own.blocking) {
+  WorkerSlot::Signal signal = WorkerSlot::Signal::Stop;  // for a forked child, whose loop this ends
+  if (sapi::PhpThread::in_forked_child()) {
+  } else if (own.blocking) {
     const TimePoint deadline = own.timeout < Duration::zero() ? kNever : after(now(), own.timeout);
     signal = own.slot->wait_signal(deadline, &sapi::PhpThread::current()->interrupt);
     own.timed_out = signal == WorkerSlot::Signal::None;
@@ -47,6 +48,7 @@ int close_signal(php_stream* stream, int) {
 
 int cast_signal(php_stream* stream, int cast_as, void** result) {
   if (cast_as != PHP_STREAM_AS_FD_FOR_SELECT && cast_as != PHP_STREAM_AS_FD) return FAILURE;
+  if (sapi::PhpThread::in_forked_child()) return FAILURE;
   if (result == nullptr) return SUCCESS;
   return give_descriptor(self(stream).slot->signal_fd(cast_as == PHP_STREAM_AS_FD), result);
 }

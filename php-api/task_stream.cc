@@ -4,6 +4,7 @@
 
 #include "module/activity.h"
 #include "module/worker_slot.h"
+#include "php-api/api_thread.h"
 #include "php-api/stream_support.h"
 #include "php-api/task_failed.h"
 #include "sapi/php_thread.h"
@@ -43,7 +44,8 @@ void end_worker_side(php_stream* stream, TaskStream& own) {
 template <TaskSide side>
 int close_task(php_stream* stream, int) {
   TaskStream& own = self(stream);
-  if (own.task != nullptr) {
+  // A forked child leaves the task to its parent.
+  if (own.task != nullptr && !sapi::PhpThread::in_forked_child()) {
     if constexpr (side == TaskSide::Sender) {
       own.task->cancel();
     } else {
@@ -59,7 +61,7 @@ int close_task(php_stream* stream, int) {
 
 template <TaskSide side>
 bool at_end(TaskStream& own) {
-  if (own.task == nullptr) return true;
+  if (own.task == nullptr || sapi::PhpThread::in_forked_child()) return true;
   return side == TaskSide::Sender ? own.task->drained() : own.task->ended();
 }
 
@@ -80,6 +82,7 @@ template <TaskSide side>
 int cast_task(php_stream* stream, int cast_as, void** result) {
   TaskStream& own = self(stream);
   if ((cast_as != PHP_STREAM_AS_FD_FOR_SELECT && cast_as != PHP_STREAM_AS_FD) || own.task == nullptr) return FAILURE;
+  if (sapi::PhpThread::in_forked_child()) return FAILURE;
   if (result == nullptr) return SUCCESS;  // only asked whether it could be
   int fd;
   if constexpr (side == TaskSide::Sender) {
@@ -147,6 +150,7 @@ Task* task_of_argument(uint32_t argument, zval* value, TaskSide side, php_stream
     zend_argument_type_error(argument, "must be of type resource, %s given", zend_zval_value_name(value));
     return nullptr;
   }
+  if (in_forked_child()) return nullptr;
   auto* const stream = static_cast<php_stream*>(zend_fetch_resource2_ex(value, nullptr, php_file_le_stream(), php_file_le_pstream()));
   const bool sender = stream != nullptr && stream->ops == &task_ops<TaskSide::Sender>;
   const bool worker = stream != nullptr && stream->ops == &task_ops<TaskSide::Worker>;

@@ -1,5 +1,8 @@
 #include "sapi/php_thread.h"
 
+#include <pthread.h>
+#include <unistd.h>
+
 #include "sapi/error_report.h"
 #include "sapi/payload_codec.h"
 #include "sapi/zend.h"
@@ -13,6 +16,12 @@ namespace {
 
 thread_local PhpThread* current_thread = nullptr;
 std::atomic<uint32_t> attached_threads{0};
+std::atomic<bool> forked_child{false};
+
+void watch_forks() {
+  static std::once_flag once;
+  std::call_once(once, [] { pthread_atfork(nullptr, nullptr, [] { forked_child.store(true, std::memory_order_relaxed); }); });
+}
 
 // A script that prints without ever ending its line is cut here.
 constexpr size_t kLongestLine = 16u << 10;
@@ -46,6 +55,7 @@ void on_interrupt(zend_execute_data* execute_data) {
 
 PhpThread::PhpThread(Kind kind_, std::string label) : kind(kind_), thread_label(std::move(label)) {
   attached_threads.fetch_add(1, std::memory_order_acq_rel);
+  watch_forks();
   attach();
   current_thread = this;
 }
@@ -59,6 +69,8 @@ PhpThread::~PhpThread() {
 PhpThread* PhpThread::current() noexcept {
   return current_thread;
 }
+
+bool PhpThread::in_forked_child() noexcept { return forked_child.load(std::memory_order_relaxed); }
 
 uint32_t PhpThread::attached() noexcept {
   return attached_threads.load(std::memory_order_acquire);
@@ -113,6 +125,8 @@ void PhpThread::begin_run() noexcept {
 }
 
 void PhpThread::end_run() noexcept {
+  // Not a second server, nor a second pool. The command line has output of its own to flush first.
+  if (in_forked_child() && kind != Kind::Cli) _exit(EG(exit_status));
   flush_logged_output();
   drop_consumed_payloads();
   request = nullptr;

@@ -47,7 +47,7 @@ Failure conclude(const PhpThread& thread) {
 }
 
 void tell_slot(Run& run) {
-  if (run.told) return;
+  if (run.told || PhpThread::in_forked_child()) return;
   run.told = true;
   run.slot.script_ended(conclude(run.thread));
 }
