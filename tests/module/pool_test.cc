@@ -310,6 +310,18 @@ TEST(Pool, TaskTimeoutEndsRunningAndQueuedTasks) {
   EXPECT_EQ(pool->counters().timed_out, 2u);
 }
 
+TEST(Pool, ATasksOwnTimeoutReplacesThePools) {
+  Gate release, holding;
+  FakeHost host(hold_first_until(release, &holding));
+  PoolOptions options = options_of(1);
+  options.task_timeout = hours(1);
+  TestPool pool(options, host);
+  const Pool::Sent sent = pool->send(Payload(), kNever, nullptr, milliseconds(5));
+  EXPECT_EQ(test::end_of(*sent.task), ReadResult::Failed);
+  EXPECT_EQ(sent.task->state(), TaskState::TimedOut);
+  release.open();
+}
+
 TEST(Pool, AnEndedTasksTimerIsGone) {
   FakeHost host;
   PoolOptions options = options_of(1);

@@ -360,6 +360,35 @@ TEST_F(TaskTest, SpinningBeforeAPollLosesNothing) {
   EXPECT_TRUE(readable(task->sender_fd()));
 }
 
+TEST_F(TaskTest, AGroupIsNotifiedOfUpdatesAndEnds) {
+  Wakeup group;
+  const auto one = make_running(), other = make_running();
+  one->watch(&group);
+  other->watch(&group);
+  Wakeup::Ticket ticket = group.ticket();
+  one->update(payload_of("1"), nullptr);
+  EXPECT_NE(group.ticket(), ticket);
+  ticket = group.ticket();
+  other->complete(Payload());
+  EXPECT_NE(group.ticket(), ticket);
+  one->watch(nullptr);
+  ticket = group.ticket();
+  one->update(payload_of("2"), nullptr);
+  EXPECT_EQ(group.ticket(), ticket);
+}
+
+TEST_F(TaskTest, AGroupMayDieOnceNothingNotifiesIt) {
+  for (int round = 0; round < 300; ++round) {
+    const auto task = make_running();
+    auto group = std::make_unique<Wakeup>();
+    task->watch(group.get());
+    std::thread worker([&] { task->complete(Payload()); });
+    task->watch(nullptr);
+    group = nullptr;
+    worker.join();
+  }
+}
+
 TEST_F(TaskTest, ManyReadersOfTheEndAllSeeIt) {
   for (int round = 0; round < 100; ++round) {
     const auto task = make_running();
