@@ -25,7 +25,7 @@ type scenario struct {
 func startTasks(t testing.TB, scenarios []scenario, morePools ...string) *harness.Server {
 	t.Helper()
 	files := harness.Files{}
-	for _, name := range []string{"index.php", "lib.php", "tool.php", "relay.php"} {
+	for _, name := range []string{"index.php", "lib.php", "tool.php", "jobs.php", "relay.php"} {
 		content, err := os.ReadFile(filepath.Join(harness.Testdata(), "tasks", name))
 		if err != nil {
 			t.Fatal(err)
@@ -54,11 +54,13 @@ func startTasks(t testing.TB, scenarios []scenario, morePools ...string) *harnes
 		backgroundWorker("lazy", "tool.php"),
 		backgroundWorker("hasty", "tool.php", "num 1", "timeout 100ms", patient),
 		backgroundWorker("small", "tool.php", "num 1", "max_payload 1KiB", "updates 2"),
+		backgroundWorker("jobs", "jobs.php", "num 3", patient),
+		backgroundWorker("publisher", "jobs.php", "num 1", patient),
 		backgroundWorker("relay", "relay.php", "num 2", patient),
 		backgroundWorker("syntax", "syntax.php", patient),
 		backgroundWorker("failing", "failing.php", "restart_backoff 1ms 1ms", "max_consecutive_failures 2"),
 		backgroundWorker("deaf", "deaf.php", "stop_grace 100ms"),
-		backgroundWorker("leaving", "leaving.php", "restart_backoff 1ms 1ms"),
+		backgroundWorker("leaving", "leaving.php", patient),
 	}
 	return harness.Start(t, harness.Config{
 		Global: "igor {\n num_threads 16\n}",
