@@ -8,6 +8,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "module/failure.h"
 #include "module/payload.h"
@@ -22,7 +23,12 @@ struct CachedVars {
   std::string name;
   std::shared_ptr<Pool> pool;
   Ref<const Snapshot> snapshot;
-  zval value = {};  // undefined until it is decoded
+  zval value = {};       // undefined until it is decoded
+  uint64_t version = 0;  // of the snapshot that the value was made of
+  // Decoding may load a class, and that code may read the same name again and find a newer snapshot: the
+  // one that is being decoded then waits here.
+  int decoding = 0;
+  std::vector<Ref<const Snapshot>> replaced = {};
 };
 
 struct ApiThread {

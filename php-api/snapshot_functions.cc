@@ -48,14 +48,17 @@ SendReport look(ApiThread& state, CachedVars& cached, TimePoint deadline, Interr
   SendReport report{found.result, found.failures, ""};
   snprintf(report.detail, sizeof report.detail, "%s", found.detail.c_str());
   state.failure = std::move(found.failure);
-  if (found.snapshot) cached.snapshot = std::move(found.snapshot);
+  if (found.snapshot) {
+    if (cached.decoding > 0) cached.replaced.push_back(std::move(cached.snapshot));
+    cached.snapshot = std::move(found.snapshot);
+  }
   return report;
 }
 
 // Another thread may have made the latest snapshot; one that was drained with its configuration has none
 // to come.
 bool up_to_date(const CachedVars& cached) {
-  return Z_TYPE(cached.value) == IS_ARRAY && cached.snapshot->version() == cached.pool->snapshots().version();
+  return Z_TYPE(cached.value) == IS_ARRAY && cached.version == cached.pool->snapshots().version();
 }
 
 // The worker's latest snapshot as a value that the cache owns. Null after throwing.
@@ -77,8 +80,17 @@ zval* vars_of(const sapi::PhpThread& thread, zend_string* name, TimePoint deadli
     throw_refusal(report, name, state.failure);
     return nullptr;
   }
+  const uint64_t version = cached->snapshot->version();
+  ++cached->decoding;
   zval value;
-  if (!sapi::decode_payload(cached->snapshot->payload(), &value)) return nullptr;
+  const bool whole = sapi::decode_payload(cached->snapshot->payload(), &value);
+  if (--cached->decoding == 0) cached->replaced.clear();
+  if (!whole) return nullptr;
+  if (cached->version > version) {  // a newer one was read meanwhile
+    zval_ptr_dtor(&value);
+    return &cached->value;
+  }
+  cached->version = version;
   zval old;
   ZVAL_COPY_VALUE(&old, &cached->value);
   ZVAL_COPY_VALUE(&cached->value, &value);
