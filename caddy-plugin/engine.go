@@ -161,6 +161,9 @@ func (e *engine) warnOfOtherSettings(wanted engineSettings, logger *zap.Logger) 
 func (e *engine) Destruct() error {
 	defer close(e.gone)
 	err := e.stop(exitGrace)
+	if err == nil {
+		logSink.logger().Info("PHP stopped")
+	}
 	logSink.finish()
 	return err
 }

@@ -33,7 +33,10 @@ func useFakeBackend(t *testing.T) *fakeBackend {
 	b := &fakeBackend{}
 	oldBackend, oldSink := theBackend, logSink
 	theBackend, logSink = b, newSink(newFakeLog())
-	t.Cleanup(func() { theBackend, logSink = oldBackend, oldSink })
+	t.Cleanup(func() {
+		pendingLoads.Wait() // they use both
+		theBackend, logSink = oldBackend, oldSink
+	})
 	return b
 }
 
