@@ -37,7 +37,10 @@ void end_worker_side(php_stream* stream, TaskStream& own) {
     }
   }
   sapi::PhpThread* const thread = sapi::PhpThread::current();
-  if (thread->task_id == own.task->id()) thread->task_id = 0;
+  if (thread->task_id == own.task->id()) {
+    thread->flush_logged_output();  // a line without an end is still this task's
+    thread->task_id = 0;
+  }
   own.slot->release(*own.task);
 }
 
