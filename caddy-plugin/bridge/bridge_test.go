@@ -1,0 +1,163 @@
+package bridge
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// These tests look at what the border itself promises. What PHP does behind it is tested over HTTP.
+
+// startPHP runs the engine for the time of a test.
+func startPHP(t *testing.T) {
+	t.Helper()
+	if err := StartEngine(EngineOptions{HTTPThreads: 1, INI: "memory_limit=64M\n"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := StopEngine(5 * time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestLibraryMatchesHeader(t *testing.T) {
+	if err := CheckABI(); err != nil {
+		t.Fatal(err)
+	}
+	if Version() == "" || !strings.HasPrefix(PHPVersion(), "8.") {
+		t.Errorf("library %q with PHP %q", Version(), PHPVersion())
+	}
+}
+
+func TestStaleHandlesAreGone(t *testing.T) {
+	for _, handle := range []uint64{0, 1, 1 << 63, ^uint64(0)} {
+		var event Event
+		if err := Request(handle).Next(InputNone, nil, &event); !errors.Is(err, ErrGone) {
+			t.Errorf("Next on request %#x: %v", handle, err)
+		}
+		Request(handle).Abort()
+		Request(handle).Release()
+		if err := Generation(handle).Close(); !errors.Is(err, ErrGone) {
+			t.Errorf("Close on generation %#x: %v", handle, err)
+		}
+		if _, err := Generation(handle).OpenScope("x", false); !errors.Is(err, ErrGone) {
+			t.Errorf("OpenScope on generation %#x: %v", handle, err)
+		}
+		if err := Scope(handle).AddPool(&PoolOptions{Name: "x", File: "/x.php", StopGrace: time.Second}); !errors.Is(err, ErrGone) {
+			t.Errorf("AddPool on scope %#x: %v", handle, err)
+		}
+	}
+}
+
+func TestRequestsAreRefusedWithoutAnEngine(t *testing.T) {
+	var d RequestData
+	d.SetString(ScriptFilename, "/x.php")
+	if _, err := d.Start(); !errors.Is(err, ErrState) {
+		t.Errorf("Start() = %v", err)
+	}
+}
+
+func TestEngineOptionsAreChecked(t *testing.T) {
+	err := StartEngine(EngineOptions{HTTPThreads: 0})
+	if err == nil || !strings.Contains(err.Error(), "0; it must be from 1 to 4096") {
+		t.Errorf("StartEngine() = %v", err)
+	}
+}
+
+func TestTwoPoolsOfOneName(t *testing.T) {
+	startPHP(t)
+	g, err := OpenGeneration()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := g.Close(); !errors.Is(err, ErrGone) {
+			t.Errorf("closed twice: %v", err)
+		}
+	}()
+	s, err := g.OpenScope("test", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := &PoolOptions{Name: "mail", File: "/x.php", StopGrace: time.Second, Env: AppendEnv(nil, "A", "b")}
+	if err := s.AddPool(pool); err != nil {
+		t.Fatal(err)
+	}
+	err = s.AddPool(pool)
+	if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "mail") {
+		t.Errorf("a second pool of the name: %v", err)
+	}
+}
+
+func TestARequestFromStartToEnd(t *testing.T) {
+	startPHP(t)
+	if err := StartEngine(EngineOptions{HTTPThreads: 1}); !errors.Is(err, ErrState) {
+		t.Errorf("a second engine: %v", err)
+	}
+	script := filepath.Join(t.TempDir(), "s.php")
+	code := `<?php header("X-Length: " . strlen(file_get_contents("php://input"))); echo $_SERVER["K"], ini_get("memory_limit");`
+	if err := os.WriteFile(script, []byte(code), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var d RequestData
+	d.SetString(ScriptFilename, script)
+	d.SetString(Method, "POST")
+	d.SetContentLength(5)
+	d.Begin(ServerVars)
+	d.Pair("K", "V")
+	d.End(ServerVars)
+	request, err := d.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer request.Release()
+	d.Reset() // the library has its own copy
+	var event Event
+	if err := request.Next(InputNone, nil, &event); err != nil || event.Kind != EventInput || event.InputWanted != 5 {
+		t.Fatalf("%+v, %v", event, err)
+	}
+	if err := request.Next(InputEnd, []byte("12345"), &event); err != nil || event.Kind != EventFinished || event.Status != 200 || event.Flags&HasHeaders == 0 {
+		t.Fatalf("%+v, %v", event, err)
+	}
+	if string(event.Body) != "V64M" || !strings.Contains(string(event.Headers), "X-Length\x01\x00\x00\x005") {
+		t.Errorf("body %q, headers %q", event.Body, event.Headers)
+	}
+	if err := request.Next(InputNone, nil, &event); !errors.Is(err, ErrState) {
+		t.Errorf("Next after the end: %v", err)
+	}
+}
+
+func TestRequestDataKeepsFieldsApart(t *testing.T) {
+	var d RequestData
+	for range 2 {
+		d.Reset()
+		d.SetString(Query, "a=1")
+		d.Begin(Env)
+		d.Pair("K", "V")
+		d.End(Env)
+		d.SetString(Method, "GET")
+		if q, m, c := string(d.Get(Query)), string(d.Get(Method)), string(d.Get(Cookie)); q != "a=1" || m != "GET" || c != "" {
+			t.Errorf("query %q, method %q, cookie %q", q, m, c)
+		}
+		if n := len(d.Get(Env)); n != 10 {
+			t.Errorf("env has %d bytes, want 10", n)
+		}
+	}
+}
+
+func TestMillisRoundsUp(t *testing.T) {
+	for d, want := range map[time.Duration]uint32{
+		-1: 0, 0: 0, 1: 1, time.Millisecond: 1, time.Millisecond + 1: 2, 1 << 62: 1<<32 - 1,
+	} {
+		if got := uint32(millis(d)); got != want {
+			t.Errorf("millis(%v) = %d, want %d", d, got, want)
+		}
+	}
+}
