@@ -35,8 +35,8 @@ func startPhotos(t *testing.T) (server *harness.Server, pictures string) {
 	storage := t.TempDir()
 	server = harness.Start(t, harness.Config{
 		Caddyfile: strings.NewReplacer(
-			"{$PHOTOS_ADMIN:localhost:2019}", "{$IGOR_TEST_ADMIN}",
-			"{$PHOTOS_ADDRESS:http://localhost:8080}", "{$IGOR_TEST_ADDRESS}").Replace(string(caddyfile)),
+			"{$PHOTOS_ADMIN:127.0.0.1:2019}", "{$IGOR_TEST_ADMIN}",
+			"{$PHOTOS_ADDRESS::8080}", "{$IGOR_TEST_ADDRESS}").Replace(string(caddyfile)),
 		Dir: folder,
 		Env: []string{"PHOTOS_DIR=" + storage, "PHOTOS_DEMO=1"},
 	})
