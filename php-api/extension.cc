@@ -4,6 +4,7 @@
 #include <zend_enum.h>
 
 #include "php-api/api_thread.h"
+#include "php-api/environment_functions.h"
 #include "php-api/igor_arginfo.h"
 #include "php-api/task_failed.h"
 #include "php-api/task_object.h"
@@ -20,6 +21,7 @@ zend_result start_module(int, int) {
   start_task_class(register_class_Igor_Task(zend_ce_aggregate), register_class_Igor_TaskState());
   start_worker_classes(register_class_Igor_Inbox(), register_class_Igor_Job());
   register_class_Igor_Worker();
+  install_environment_functions();
   return SUCCESS;
 }
 
@@ -30,6 +32,7 @@ zend_result begin_request(int, int) {
 
 zend_result end_request(int, int) {
   ApiThread::current().end_request();
+  end_request_environment();
   return SUCCESS;
 }
 
@@ -39,7 +42,7 @@ void print_info(zend_module_entry* module) {
   php_info_print_table_end();
 }
 
-const zend_module_dep dependencies[] = {ZEND_MOD_REQUIRED("json") ZEND_MOD_REQUIRED("spl") ZEND_MOD_END};
+const zend_module_dep dependencies[] = {ZEND_MOD_REQUIRED("json") ZEND_MOD_REQUIRED("spl") ZEND_MOD_REQUIRED("standard") ZEND_MOD_END};
 
 }  // namespace
 

@@ -268,7 +268,10 @@ func TestEnvironment(t *testing.T) {
 		Files: harness.Files{"index.php": `<?php
 			$before = getenv('PUT');
 			putenv('PUT=here');
-			echo json_encode([getenv('IGOR_TEST_PROCESS'), $_SERVER['SITE_VALUE'], getenv('SITE_VALUE'), $before, getenv('PUT'),
+			$process = getenv('IGOR_TEST_PROCESS');
+			putenv('IGOR_TEST_PROCESS'); // takes it away, for this request
+			if (getenv('IGOR_TEST_PROCESS') !== false || isset(getenv()['IGOR_TEST_PROCESS']) || getenv()['PUT'] !== 'here') exit('putenv');
+			echo json_encode([$process, $_SERVER['SITE_VALUE'], getenv('SITE_VALUE'), $before, getenv('PUT'),
 				isset(getenv()['SITE_VALUE'])]);`},
 	})
 	for range 30 {
