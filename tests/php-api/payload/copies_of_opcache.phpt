@@ -6,10 +6,13 @@ opcache
 opcache.enable=1
 opcache.enable_cli=1
 opcache.file_update_protection=0
+opcache.protect_memory=0
 --ENV--
 IGOR_WORKERS=tool=../workers/tool.php,num=1
 --FILE--
 <?php
+// run-tests.php asks for opcache.protect_memory, which write-protects opcache's memory for the whole process,
+// under the feet of the other threads: it is not for a threaded host.
 const TABLE = ['interned' => 'a constant string', 'list' => [1, 2, 3], 'deep' => ['a' => ['b' => ['c' => 'd']]]];
 var_dump(opcache_get_status()['opcache_enabled'], opcache_is_script_cached(__FILE__));
 for ($i = 0; $i < 100; ++$i) {
