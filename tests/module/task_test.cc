@@ -258,28 +258,53 @@ TEST_F(TaskTest, AnInterruptReleasesAWorkerBlockedOnAFullFifo) {
 }
 
 TEST_F(TaskTest, ADrainReleasesAWorkerBlockedOnAFullFifo) {
-  // The flag is not under the task's lock: its notification once fell between a look at the flag and
-  // the ticket, and the worker slept on. Hence many rounds, each with a pool of its own.
-  for (int round = 0; round < 1'000; ++round) {
-    Gate blocking;
-    test::FakeHost updater([&](test::Script& script) {
-      const Ref<Task> task = script.receive();
-      if (!task) return test::clean_end();
-      EXPECT_EQ(task->update(payload_of("1"), nullptr), UpdateResult::Sent);
-      blocking.open();
-      EXPECT_EQ(task->update(payload_of("2"), nullptr), UpdateResult::Draining);
-      return test::clean_end();
-    });
-    PoolOptions options = test::options_of(1);
-    options.updates = 1;
-    test::TestPool draining(options, updater);
-    const Pool::Sent sent = test::send(*draining);
-    ASSERT_TRUE(sent.task);
-    blocking.wait();
-    draining.drain();
-    EXPECT_EQ(test::end_of(*sent.task), ReadResult::Failed);
-    EXPECT_EQ(sent.task->failure().reason, Reason::Shutdown);
+  Gate blocking;
+  test::FakeHost updater([&](test::Script& script) {
+    const Ref<Task> task = script.receive();
+    EXPECT_EQ(task->update(payload_of("1"), nullptr), UpdateResult::Sent);
+    blocking.open();
+    EXPECT_EQ(task->update(payload_of("2"), nullptr), UpdateResult::Draining);
+    return test::clean_end();
+  });
+  PoolOptions options = test::options_of(1);
+  options.updates = 1;
+  test::TestPool draining(options, updater);
+  const Pool::Sent sent = test::send(*draining);
+  blocking.wait();
+  draining.drain();
+  EXPECT_EQ(test::end_of(*sent.task), ReadResult::Failed);
+  EXPECT_EQ(sent.task->failure().reason, Reason::Shutdown);
+}
+
+TEST_F(TaskTest, ADrainBetweenALookAtItAndTheSleepIsNotSleptThrough) {
+  // Draining is not under the task's lock: its notification once fell between the look at the flag and the
+  // ticket, and the worker slept on. The two threads are let go at the same moment, often.
+  constexpr int kRounds = 20'000;
+  std::vector<Ref<Task>> tasks;
+  std::vector<std::unique_ptr<WorkerSlot>> slots;
+  for (int round = 0; round < kRounds; ++round) {
+    const auto own_pool = Pool::create(test::options_of(0), host);
+    slots.push_back(std::make_unique<WorkerSlot>(*own_pool, 0));
+    tasks.push_back(Ref<Task>::adopt(new Task(own_pool, Payload(), 1)));
+    ASSERT_TRUE(tasks.back()->start(*slots.back()));
+    ASSERT_EQ(tasks.back()->update(Payload(), nullptr), UpdateResult::Sent);
   }
+  std::atomic<int> worker_at{-1}, drainer_at{-1};
+  std::thread drainer([&] {
+    for (int round = 0; round < kRounds; ++round) {
+      drainer_at = round;
+      test::eventually([&] { return worker_at >= round; });
+      for (int i = round % 64; i > 0; --i) std::atomic_signal_fence(std::memory_order_seq_cst);  // early and late
+      tasks[round]->pool().begin_drain();
+      tasks[round]->wake_worker();
+    }
+  });
+  for (int round = 0; round < kRounds; ++round) {
+    worker_at = round;
+    test::eventually([&] { return drainer_at >= round; });
+    ASSERT_EQ(tasks[round]->update(Payload(), nullptr), UpdateResult::Draining);
+  }
+  drainer.join();
 }
 
 TEST_F(TaskTest, ReadEndsAtItsDeadlineAndAtOnceWhenItIsPast) {

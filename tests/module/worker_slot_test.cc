@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "module/timers.h"
 #include "tests/module/fake_host.h"
 
 namespace igor {
@@ -225,34 +226,39 @@ TEST(WorkerSlot, ATaskThatWasSignalledAndNotClaimedGoesToAnotherWorker) {
   done.open();
 }
 
-TEST(WorkerSlot, AnOfferMovesOnWhenAWorkerBeginsToWaitByAWithdrawal) {
-  // Both have asked and are busy; the second task's withdrawal leaves its worker waiting, and the first
-  // task must find it. Worker 1 comes back at once, worker 0 only at the end.
-  Gate asked[2], back, done;
+TEST(WorkerSlot, AnOfferMovesOnToAWorkerLeftWaitingByACancellation) {
+  // Worker 0 is offered a task and stays busy; worker 1's offer is cancelled while it is away. It polls its
+  // descriptor and does not ask again, so the other task must find it.
+  Gate asked[2], cancelled, done;
   FakeHost host([&](Script& script) {
     const uint32_t me = script.slot.index();
-    script.slot.signal_fd(true);
+    if (me == 1) asked[0].wait();  // asks last: is offered first
+    const int fd = script.slot.signal_fd(true);
     asked[me].open();
     if (me == 0) {
       done.wait();
-    } else {
-      back.wait();
-      // Does not ask again: its loop polls the descriptor.
-      while (!readable(script.slot.signal_fd(true), -1)) {
-      }
+      return script.echo();
     }
+    cancelled.wait();
+    EXPECT_TRUE(readable(fd, -1));
+    if (Ref<Task> task = script.slot.claim()) script.complete(std::move(task), "moved");
     return script.echo();
   });
   TestPool pool(options_of(2), host);
   std::string error;
   ASSERT_TRUE(pool->start(error));
-  asked[0].wait();
   asked[1].wait();
   test::eventually([&] { return pool->stats().waiting == 2; });
-  const Pool::Sent one = test::send(*pool), other = test::send(*pool);
+  const Pool::Sent one = test::send(*pool, "one"), other = test::send(*pool, "other");
+  EXPECT_EQ(pool->stats().waiting, 0u);
+  // The look at unclaimed offers that the first send asked for passes: nobody waits then.
+  Gate looked;
+  Timers::global().schedule(after(now(), 2 * Dispatch::kClaimTime), [&] { looked.open(); });
+  looked.wait();
   one.task->cancel();
-  back.open();
+  cancelled.open();
   EXPECT_EQ(test::end_of(*other.task), ReadResult::Completed);
+  EXPECT_EQ(text_of(other.task->result()), "moved");
   done.open();
 }
 
