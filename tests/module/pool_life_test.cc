@@ -96,12 +96,23 @@ TEST(PoolLife, WaitReadyEndsWhenThePoolDrains) {
 }
 
 TEST(PoolLife, WorkersThatAreReadyByTurnsAreReady) {
-  // Each run asks once and returns: never are two ready in the same moment for long, but both were.
-  FakeHost host([](Script& script) {
-    script.slot.poll_signal();
-    return test::clean_end();
+  // The first becomes ready only after the second has been and waits for its restart.
+  Pool* self = nullptr;
+  Gate known;
+  FakeHost host([&](Script& script) {
+    known.wait();
+    if (script.slot.index() == 1) {
+      script.slot.poll_signal();
+      return test::crash();
+    }
+    test::eventually([&] { return self->stats().restarting == 1; });
+    return script.echo();
   });
-  TestPool pool(options_of(2), host);
+  PoolOptions options = options_of(2);
+  options.supervision.backoff_min = options.supervision.backoff_max = hours(1);
+  TestPool pool(options, host);
+  self = pool.pool.get();
+  known.open();
   test::start_and_wait(*pool);
 }
 
