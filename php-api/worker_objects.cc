@@ -16,9 +16,9 @@ zend_class_entry* inbox_class;
 zend_class_entry* job_class;
 zend_object_handlers inbox_handlers;
 
-// Waits without entering the engine.
+// Waits without entering the engine; the caller claims at once.
 WorkerSlot::Signal wait_signal(WorkerSlot& slot, TimePoint deadline) {
-  return slot.wait_signal(deadline, &sapi::PhpThread::current()->interrupt);
+  return slot.wait_signal(deadline, &sapi::PhpThread::current()->interrupt, true);
 }
 
 // The job's task while it can still be ended; null when its stream is closed.
