@@ -20,7 +20,8 @@ std::atomic<bool> forked_child{false};
 
 void watch_forks() {
   static std::once_flag once;
-  std::call_once(once, [] { pthread_atfork(nullptr, nullptr, [] { forked_child.store(true, std::memory_order_relaxed); }); });
+  std::call_once(once,
+                 [] { pthread_atfork(nullptr, nullptr, [] { forked_child.store(true, std::memory_order_relaxed); }); });
 }
 
 // A script that prints without ever ending its line is cut here.
@@ -70,7 +71,9 @@ PhpThread* PhpThread::current() noexcept {
   return current_thread;
 }
 
-bool PhpThread::in_forked_child() noexcept { return forked_child.load(std::memory_order_relaxed); }
+bool PhpThread::in_forked_child() noexcept {
+  return forked_child.load(std::memory_order_relaxed);
+}
 
 uint32_t PhpThread::attached() noexcept {
   return attached_threads.load(std::memory_order_acquire);
