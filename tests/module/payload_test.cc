@@ -340,6 +340,7 @@ TEST(Payload, CountsThatCannotBeAreRefused) {
   // Lengths that wrap when they are padded or summed.
   EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Enum, most), UINT64_MAX, 0x4141})));
   EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Enum, 1), UINT64_MAX, 0x4141})));
+  EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Enum, 2), UINT64_MAX, 0x4141}))) << "sum 1";
   EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Enum, 0), 2, 0x4141}))) << "a class without a name";
   EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Enum, 2), 0, 0x4141}))) << "a case without a name";
   EXPECT_TRUE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Enum, 1), 1, 0x4141})));
