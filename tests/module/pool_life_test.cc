@@ -6,6 +6,7 @@
 
 #include "module/log.h"
 #include "module/pool.h"
+#include "module/timers.h"
 #include "tests/module/fake_host.h"
 
 namespace igor {
@@ -209,8 +210,17 @@ TEST(PoolLife, AHalfOpenBreakerTriesOneWorkerAtATime) {
 }
 
 TEST(PoolLife, ATryThatIsReadyLetsTheOthersStartAgain) {
-  std::atomic<bool> broken{true};
-  FakeHost host([&](Script& script) { return broken ? test::crash() : script.echo(); });
+  // The one that tries takes its time, so that the others ask meanwhile and are told to wait for its fate.
+  std::atomic<bool> broken{true}, tried{false};
+  Gate others_asked;
+  FakeHost host([&](Script& script) {
+    if (broken) return test::crash();
+    if (!tried.exchange(true)) {
+      Timers::global().schedule(after(now(), milliseconds(50)), [&] { others_asked.open(); });
+      others_asked.wait();
+    }
+    return script.echo();
+  });
   PoolOptions options = options_of(3);
   options.supervision = {milliseconds(1), milliseconds(5), 2};
   TestPool pool(options, host);
