@@ -6,6 +6,7 @@
 #include "php-api/api_thread.h"
 #include "php-api/environment_functions.h"
 #include "php-api/igor_arginfo.h"
+#include "php-api/opcache_functions.h"
 #include "php-api/task_failed.h"
 #include "php-api/task_object.h"
 #include "php-api/worker_objects.h"
@@ -22,6 +23,7 @@ zend_result start_module(int, int) {
   start_worker_classes(register_class_Igor_Inbox(), register_class_Igor_Job());
   register_class_Igor_Worker();
   install_environment_functions();
+  install_opcache_functions();
   return SUCCESS;
 }
 

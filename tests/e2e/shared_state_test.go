@@ -12,7 +12,8 @@ import (
 
 // What threads of one process share: opcache's memory, the environment, the working folder, the locale.
 
-// A script changes, again and again, while others and two workers use what opcache holds of it.
+// A script changes, and opcache is told to forget everything, again and again, while others and two workers use what it
+// holds: memory that one thread reuses under another shows here.
 func TestScriptsChangeUnderLoad(t *testing.T) {
 	t.Parallel()
 	class := func(version int) string {
@@ -32,6 +33,7 @@ func TestScriptsChangeUnderLoad(t *testing.T) {
 				$t = frankenphp_worker_task_send('echo', ['list' => Data::LIST, 'text' => 'literal']);
 				$back = frankenphp_worker_task_read($t);
 				echo json_encode([$back === ['list' => Data::LIST, 'text' => 'literal'], Data::text(), Data::LIST['nested'][0]]);`,
+			"reset.php": `<?php echo json_encode(opcache_reset());`,
 		},
 	})
 	const want = `[true,"some literal literal text",[1,2,3]]`
@@ -49,8 +51,12 @@ func TestScriptsChangeUnderLoad(t *testing.T) {
 				time.Sleep(time.Millisecond) // each version takes some of opcache's memory
 				continue
 			}
-			if r, err := s.TryGet("/"); err != nil || r.Body != want {
-				t.Errorf("%d %q, %v; the log:\n%s", r.Status, r.Body, err, s.Log.Tail(5))
+			path, want := "/", want
+			if client == 1 && i%8 == 0 {
+				path, want = "/reset.php", "true"
+			}
+			if r, err := s.TryGet(path); err != nil || r.Body != want {
+				t.Errorf("%s: %d %q, %v; the log:\n%s", path, r.Status, r.Body, err, s.Log.Tail(5))
 				return
 			}
 		}
@@ -110,5 +116,34 @@ func TestRequestsWhileBooting(t *testing.T) {
 	gate.Close()
 	if s := <-started; s != nil {
 		s.Get("/").MustBe(200, "served")
+	}
+}
+
+// opcache_reset() has every thread see changed files, also where opcache does not look at them by itself.
+func TestOpcacheResetForgetsWhatItHeld(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.Config{
+		Global: "igor {\n num_threads 4\n php_ini {\n opcache.validate_timestamps 0\n opcache.file_update_protection 0\n }\n}",
+		Files: harness.Files{
+			"version.php": `<?php echo "one";`,
+			"reset.php":   `<?php echo json_encode(opcache_reset());`,
+		},
+	})
+	if got := s.Get("/version.php").Body; got != "one" {
+		t.Fatalf("got %q", got)
+	}
+	if err := os.WriteFile(filepath.Join(s.Root, "version.php"), []byte(`<?php echo "two";`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Get("/version.php").Body; got != "one" {
+		t.Fatalf("opcache looked at the file although it was told not to: got %q", got)
+	}
+	if got := s.Get("/reset.php").Body; got != "true" {
+		t.Fatalf("opcache_reset() answered %q", got)
+	}
+	for range 20 { // whichever thread answers
+		if got := s.Get("/version.php").Body; got != "two" {
+			t.Fatalf("after the reset: got %q", got)
+		}
 	}
 }
