@@ -142,7 +142,7 @@ namespace Igor {
 
         public function getReason(): Reason {}
 
-        /** The exit status of the worker's script; 0 when it did not exit. */
+        /** The exit status of the worker's script: 255 after an exception or a fatal error; 0 when it goes on. */
         public function getExitStatus(): int {}
 
         /** The class of the worker's exception; null for other reasons. */

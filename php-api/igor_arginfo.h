@@ -1,5 +1,5 @@
 /* This is a generated file, edit the .stub.php file instead.
- * Stub hash: b2fb1c9c7b25d63fe659e3c39dbdac5afe2c7a09 */
+ * Stub hash: f230d8d0d4e9f83b31844ed9a5c959359f2fb766 */
 
 ZEND_BEGIN_ARG_INFO_EX(arginfo_frankenphp_worker_task_send, 0, 0, 2)
 	ZEND_ARG_TYPE_INFO(0, name, IS_STRING, 0)
