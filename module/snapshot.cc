@@ -36,7 +36,9 @@ bool SnapshotStore::publish(Payload payload) {
   if (last != 0) {
     // The only writer: the current snapshot stays while it looks.
     const Payload& now = snapshot_of(word_.load(std::memory_order_relaxed))->payload();
-    if (now.size() == payload.size() && std::memcmp(now.data(), payload.data(), now.size()) == 0) return false;
+    const bool same_size = now.size() == payload.size();
+    // memcmp() may not be given null, not even for no bytes.
+    if (same_size && (now.size() == 0 || std::memcmp(now.data(), payload.data(), now.size()) == 0)) return false;
   }
   replace(new Snapshot(std::move(payload), last + 1));
   version_.store(last + 1, std::memory_order_release);
