@@ -51,8 +51,9 @@ TEST(WorkerSlot, ATaskSignalStaysUntilTheTaskIsClaimed) {
     EXPECT_EQ(script.slot.wait_signal(kNever, nullptr), Signal::Task);
     EXPECT_EQ(script.slot.wait_signal(kNever, nullptr), Signal::Task);
     EXPECT_EQ(script.slot.poll_signal(), Signal::Task);
-    script.complete(script.slot.claim());
+    Ref<Task> task = script.slot.claim();
     EXPECT_EQ(script.slot.poll_signal(), Signal::None);
+    script.complete(std::move(task));
     return script.echo();
   });
   TestPool pool(options_of(1), host);
