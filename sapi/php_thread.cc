@@ -34,12 +34,9 @@ void on_interrupt(zend_execute_data* execute_data) {
   if (earlier_interrupt) earlier_interrupt(execute_data);
   PhpThread* thread = current_thread;
   if (!thread) return;
-  if (EG(exception)) {
-    // One is on its way already: if it ends the script, all is well; if it is caught, the next
-    // instruction after that comes here again.
-    if (!zend_is_unwind_exit(EG(exception))) zend_atomic_bool_store(&EG(vm_interrupt), true);
-    return;
-  }
+  // One is on its way already: if it ends the script, all is well. Whoever asked asks again until it ends.
+  // (Raising the flag again here would bring the engine back here before it deals with the exception.)
+  if (EG(exception)) return;
   const uint32_t nth = thread->take_interrupt();
   if (nth == 0) return;
   EG(exit_status) = 255;

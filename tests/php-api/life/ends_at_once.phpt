@@ -33,7 +33,7 @@ fatal: background worker exited without completing the task
   FatalError: Class Broken contains 1 abstract method and must therefore be declared abstract or implement the remaining methods (Countable::count) in %sends_at_once.php(10) : eval()'d code on line 1
   FatalError 255
 memory: background worker exited without completing the task
-  MemoryLimit: Allowed memory size of 134217728 bytes exhausted (tried to allocate 1099511627808 bytes) in %sends_at_once.php on line 11
+  MemoryLimit: Allowed memory size of 134217728 bytes exhausted%s(tried to allocate 1099511627808 bytes) in %sends_at_once.php on line 11
   MemoryLimit 255
 broken: background worker exited without completing the task
   UncaughtException: ParseError: syntax error, unexpected identifier "is" in %ssyntax_error.php on line 3
