@@ -47,13 +47,14 @@ $code = <<<'PHP'
     } catch (RuntimeException $e) {
         $note('waiting', $e->getMessage());
     }
+    $end('queued', $queued);
+    $end('polite', $busy);
+    // Its task ended because it was told to stop: from here on it takes no other.
     try {
         frankenphp_worker_task_send('polite', [], 30);
     } catch (RuntimeException $e) {
         $note('late', $e->getMessage());
     }
-    $end('queued', $queued);
-    $end('polite', $busy);
     $end('half read', $half);
     $end('stubborn', $stubborn);
     $end('asleep', $asleep);
@@ -72,9 +73,9 @@ echo file_get_contents($file);
 exit status 0
 in time
 waiting: background worker "stubborn" is shutting down
-late: background worker "polite" is shutting down
 queued: 0 updates, background worker exited without completing the task, Shutdown
 polite: 1 updates, completed
+late: background worker "polite" is shutting down
 half read: 16 or more updates, background worker exited without completing the task, UncaughtException
 stubborn: 0 updates, background worker exited without completing the task, Shutdown
 asleep: 0 updates, background worker exited without completing the task, Shutdown
