@@ -9,7 +9,9 @@ namespace igor {
 using Duration = std::chrono::nanoseconds;
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;  // CLOCK_MONOTONIC
 
-inline TimePoint now() noexcept { return std::chrono::steady_clock::now(); }
+inline TimePoint now() noexcept {
+  return std::chrono::steady_clock::now();
+}
 
 inline constexpr TimePoint kNever = TimePoint::max();
 

@@ -24,14 +24,22 @@ enum class Reason : uint8_t {
 
 inline std::string_view reason_name(Reason reason) noexcept {
   switch (reason) {
-    case Reason::Exited: return "Exited";
-    case Reason::UncaughtException: return "UncaughtException";
-    case Reason::FatalError: return "FatalError";
-    case Reason::MemoryLimit: return "MemoryLimit";
-    case Reason::Deadline: return "Deadline";
-    case Reason::WorkerLost: return "WorkerLost";
-    case Reason::Shutdown: return "Shutdown";
-    case Reason::Abandoned: return "Abandoned";
+    case Reason::Exited:
+      return "Exited";
+    case Reason::UncaughtException:
+      return "UncaughtException";
+    case Reason::FatalError:
+      return "FatalError";
+    case Reason::MemoryLimit:
+      return "MemoryLimit";
+    case Reason::Deadline:
+      return "Deadline";
+    case Reason::WorkerLost:
+      return "WorkerLost";
+    case Reason::Shutdown:
+      return "Shutdown";
+    case Reason::Abandoned:
+      return "Abandoned";
   }
   return "Unknown";
 }

@@ -64,7 +64,8 @@ class HandleTable {
     std::lock_guard lock(mutex_);
     std::vector<std::pair<uint64_t, Pointer>> found;
     for (size_t i = 0; i < slots_.size(); ++i) {
-      if (slots_[i].object) found.emplace_back(static_cast<uint64_t>(slots_[i].generation) << 32 | (i + 1), slots_[i].object);
+      if (slots_[i].object)
+        found.emplace_back(static_cast<uint64_t>(slots_[i].generation) << 32 | (i + 1), slots_[i].object);
     }
     return found;
   }

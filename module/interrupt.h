@@ -37,6 +37,8 @@ class Interrupt {
 };
 
 // For wait predicates: an interrupt is optional there.
-inline bool interrupted(const Interrupt* interrupt) noexcept { return interrupt != nullptr && interrupt->raised(); }
+inline bool interrupted(const Interrupt* interrupt) noexcept {
+  return interrupt != nullptr && interrupt->raised();
+}
 
 }  // namespace igor

@@ -13,7 +13,9 @@ namespace igor {
 namespace {
 
 // SIGRTMIN itself belongs to PHP's execution timers.
-int nudge_signal() noexcept { return SIGRTMIN + 4; }
+int nudge_signal() noexcept {
+  return SIGRTMIN + 4;
+}
 
 void install_nudge_handler() {
   static std::once_flag once;
@@ -90,6 +92,8 @@ void OsThread::nudge() const noexcept {
   if (started_) nudge(handle_);
 }
 
-void OsThread::nudge(pthread_t thread) noexcept { pthread_kill(thread, nudge_signal()); }
+void OsThread::nudge(pthread_t thread) noexcept {
+  pthread_kill(thread, nudge_signal());
+}
 
 }  // namespace igor

@@ -5,7 +5,9 @@
 
 namespace igor {
 
-SnapshotStore::~SnapshotStore() { replace(nullptr); }
+SnapshotStore::~SnapshotStore() {
+  replace(nullptr);
+}
 
 Ref<const Snapshot> SnapshotStore::latest() const noexcept {
   if (version() == 0) return nullptr;

@@ -32,10 +32,10 @@ struct CachedVars {
 };
 
 struct ApiThread {
-  std::shared_ptr<Pool> pool;  // that a task is being sent to
-  Payload payload;             // on its way in or out
-  Failure failure;             // being turned into an exception
-  zval signal_stream = {};     // undefined until it is asked for
+  std::shared_ptr<Pool> pool;   // that a task is being sent to
+  Payload payload;              // on its way in or out
+  Failure failure;              // being turned into an exception
+  zval signal_stream = {};      // undefined until it is asked for
   std::deque<CachedVars> vars;  // a deque: reading one may run code that reads others
 
   static ApiThread& current() noexcept;

@@ -52,7 +52,7 @@ void own_putenv(INTERNAL_FUNCTION_PARAMETERS) {
   char* setting;
   size_t size;
   ZEND_PARSE_PARAMETERS_START(1, 1)
-    Z_PARAM_STRING(setting, size)
+  Z_PARAM_STRING(setting, size)
   ZEND_PARSE_PARAMETERS_END();
   if (size == 0 || setting[0] == '=') {
     zend_argument_value_error(1, "must have a valid syntax");
@@ -62,7 +62,8 @@ void own_putenv(INTERNAL_FUNCTION_PARAMETERS) {
   if (equals == nullptr) {
     change({setting, size}, nullptr, 0);
   } else {
-    change({setting, static_cast<size_t>(equals - setting)}, equals + 1, size - static_cast<size_t>(equals + 1 - setting));
+    change({setting, static_cast<size_t>(equals - setting)}, equals + 1,
+           size - static_cast<size_t>(equals + 1 - setting));
   }
   RETURN_TRUE;
 }
@@ -76,9 +77,9 @@ void own_getenv(INTERNAL_FUNCTION_PARAMETERS) {
   size_t size = 0;
   bool local_only = false;
   ZEND_PARSE_PARAMETERS_START(0, 2)
-    Z_PARAM_OPTIONAL
-    Z_PARAM_STRING_OR_NULL(name, size)
-    Z_PARAM_BOOL(local_only)
+  Z_PARAM_OPTIONAL
+  Z_PARAM_STRING_OR_NULL(name, size)
+  Z_PARAM_BOOL(local_only)
   ZEND_PARSE_PARAMETERS_END();
 
   if (name != nullptr) {
@@ -105,7 +106,8 @@ void own_getenv(INTERNAL_FUNCTION_PARAMETERS) {
 }
 
 void replace(std::string_view name, zif_handler& engine, zif_handler own) {
-  auto* const function = static_cast<zend_internal_function*>(zend_hash_str_find_ptr(CG(function_table), name.data(), name.size()));
+  auto* const function =
+      static_cast<zend_internal_function*>(zend_hash_str_find_ptr(CG(function_table), name.data(), name.size()));
   if (function == nullptr || function->handler == own) return;
   engine = function->handler;
   function->handler = own;
@@ -118,6 +120,8 @@ void install_environment_functions() {
   replace("getenv", engine_getenv, own_getenv);
 }
 
-void end_request_environment() noexcept { changes.clear(); }
+void end_request_environment() noexcept {
+  changes.clear();
+}
 
 }  // namespace igor::api

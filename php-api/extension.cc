@@ -1,7 +1,7 @@
 #include "php-api/extension.h"
 
-#include <ext/spl/spl_exceptions.h>
 #include <zend_enum.h>
+#include <ext/spl/spl_exceptions.h>
 
 #include "php-api/api_thread.h"
 #include "php-api/environment_functions.h"
@@ -44,7 +44,8 @@ void print_info(zend_module_entry* module) {
   php_info_print_table_end();
 }
 
-const zend_module_dep dependencies[] = {ZEND_MOD_REQUIRED("json") ZEND_MOD_REQUIRED("spl") ZEND_MOD_REQUIRED("standard") ZEND_MOD_END};
+const zend_module_dep dependencies[] = {ZEND_MOD_REQUIRED("json") ZEND_MOD_REQUIRED("spl") ZEND_MOD_REQUIRED("standard")
+                                            ZEND_MOD_END};
 
 }  // namespace
 

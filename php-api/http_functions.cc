@@ -19,8 +19,8 @@ ZEND_FUNCTION(frankenphp_finish_request) {
 ZEND_FUNCTION(headers_send) {
   zend_long status = 200;
   ZEND_PARSE_PARAMETERS_START(0, 1)
-    Z_PARAM_OPTIONAL
-    Z_PARAM_LONG(status)
+  Z_PARAM_OPTIONAL
+  Z_PARAM_LONG(status)
   ZEND_PARSE_PARAMETERS_END();
   if (status < 100 || status > 599) {
     zend_argument_value_error(1, "must be an HTTP status from 100 to 599");

@@ -44,10 +44,10 @@ ZEND_FUNCTION(frankenphp_log) {
   zend_long level = 0;
   zval* context = nullptr;
   ZEND_PARSE_PARAMETERS_START(1, 3)
-    Z_PARAM_STR(message)
-    Z_PARAM_OPTIONAL
-    Z_PARAM_LONG(level)
-    Z_PARAM_ARRAY(context)
+  Z_PARAM_STR(message)
+  Z_PARAM_OPTIONAL
+  Z_PARAM_LONG(level)
+  Z_PARAM_ARRAY(context)
   ZEND_PARSE_PARAMETERS_END();
 
   smart_str json = {nullptr, 0};

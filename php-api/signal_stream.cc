@@ -17,7 +17,9 @@ struct SignalStream {
   Duration timeout;  // of a blocking read; negative: none
 };
 
-SignalStream& self(php_stream* stream) { return *static_cast<SignalStream*>(stream->abstract); }
+SignalStream& self(php_stream* stream) {
+  return *static_cast<SignalStream*>(stream->abstract);
+}
 
 ssize_t read_signal(php_stream* stream, char* buffer, size_t size) {
   SignalStream& own = self(stream);
@@ -63,16 +65,19 @@ int set_signal_option(php_stream* stream, int option, int value, void* pointer) 
     }
     case PHP_STREAM_OPTION_READ_TIMEOUT: {
       const auto* const time = static_cast<const timeval*>(pointer);
-      own.timeout = time->tv_sec < 0 ? Duration(-1) : std::chrono::seconds(time->tv_sec) + std::chrono::microseconds(time->tv_usec);
+      own.timeout = time->tv_sec < 0 ? Duration(-1)
+                                     : std::chrono::seconds(time->tv_sec) + std::chrono::microseconds(time->tv_usec);
       return PHP_STREAM_OPTION_RETURN_OK;
     }
-    case PHP_STREAM_OPTION_CHECK_LIVENESS: return PHP_STREAM_OPTION_RETURN_OK;
+    case PHP_STREAM_OPTION_CHECK_LIVENESS:
+      return PHP_STREAM_OPTION_RETURN_OK;
     case PHP_STREAM_OPTION_META_DATA_API:
       add_assoc_bool(static_cast<zval*>(pointer), "timed_out", own.timed_out);
       add_assoc_bool(static_cast<zval*>(pointer), "blocked", own.blocking);
       add_assoc_bool(static_cast<zval*>(pointer), "eof", stream->eof);
       return PHP_STREAM_OPTION_RETURN_OK;
-    default: return PHP_STREAM_OPTION_RETURN_NOTIMPL;
+    default:
+      return PHP_STREAM_OPTION_RETURN_NOTIMPL;
   }
 }
 

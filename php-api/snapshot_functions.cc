@@ -72,8 +72,8 @@ zval* vars_of(const sapi::PhpThread& thread, zend_string* name, TimePoint deadli
   }
   const SendReport report = look(state, *cached, deadline, &sapi::PhpThread::current()->interrupt);
   if (report.result == Pool::SendResult::TimedOut) {
-    zend_throw_exception_ex(spl_ce_RuntimeException, 0, "timeout waiting for background worker \"%s\" to publish its vars",
-                            ZSTR_VAL(name));
+    zend_throw_exception_ex(spl_ce_RuntimeException, 0,
+                            "timeout waiting for background worker \"%s\" to publish its vars", ZSTR_VAL(name));
     return nullptr;
   }
   if (report.result != Pool::SendResult::Accepted) {
@@ -103,7 +103,7 @@ zval* vars_of(const sapi::PhpThread& thread, zend_string* name, TimePoint deadli
 ZEND_FUNCTION(frankenphp_worker_set_vars) {
   zval* vars;
   ZEND_PARSE_PARAMETERS_START(1, 1)
-    Z_PARAM_ARRAY(vars)
+  Z_PARAM_ARRAY(vars)
   ZEND_PARSE_PARAMETERS_END();
   publish("frankenphp_worker_set_vars", vars);
 }
@@ -111,7 +111,7 @@ ZEND_FUNCTION(frankenphp_worker_set_vars) {
 ZEND_METHOD(Igor_Inbox, publish) {
   zval* vars;
   ZEND_PARSE_PARAMETERS_START(1, 1)
-    Z_PARAM_ARRAY(vars)
+  Z_PARAM_ARRAY(vars)
   ZEND_PARSE_PARAMETERS_END();
   publish("Igor\\Inbox::publish", vars);
 }
@@ -121,9 +121,9 @@ ZEND_FUNCTION(frankenphp_worker_get_vars) {
   HashTable* names;
   double timeout = 30.0;
   ZEND_PARSE_PARAMETERS_START(1, 2)
-    Z_PARAM_ARRAY_HT_OR_STR(names, name)
-    Z_PARAM_OPTIONAL
-    Z_PARAM_DOUBLE(timeout)
+  Z_PARAM_ARRAY_HT_OR_STR(names, name)
+  Z_PARAM_OPTIONAL
+  Z_PARAM_DOUBLE(timeout)
   ZEND_PARSE_PARAMETERS_END();
 
   const sapi::PhpThread* const thread = require_thread("frankenphp_worker_get_vars");

@@ -51,7 +51,9 @@ php_stream* open_stream(zend_object* object) {
   return static_cast<php_stream*>(Z_RES(stream)->ptr);
 }
 
-void close_stream(php_stream* stream) { php_stream_free(stream, PHP_STREAM_FREE_KEEP_RSRC | PHP_STREAM_FREE_CLOSE); }
+void close_stream(php_stream* stream) {
+  php_stream_free(stream, PHP_STREAM_FREE_KEEP_RSRC | PHP_STREAM_FREE_CLOSE);
+}
 
 Task* task_of_object(zend_object* object, php_stream** stream) {
   *stream = open_stream(object);

@@ -1,7 +1,7 @@
 #include "php-api/task_failed.h"
 
-#include <ext/spl/spl_exceptions.h>
 #include <zend_enum.h>
+#include <ext/spl/spl_exceptions.h>
 
 #include "module/worker_slot.h"
 #include "sapi/error_report.h"
@@ -29,7 +29,8 @@ zend_string* describe(const Failure& failure) {
   }
   const char* const separator = failure.class_name.empty() ? "" : ": ";
   if (failure.line == 0) {  // nowhere, or the file as a whole, which the message names
-    return zend_strpprintf(0, "%s: %s%s%s", reason.data(), failure.class_name.c_str(), separator, failure.message.c_str());
+    return zend_strpprintf(0, "%s: %s%s%s", reason.data(), failure.class_name.c_str(), separator,
+                           failure.message.c_str());
   }
   return zend_strpprintf(0, "%s: %s%s%s in %s on line %u", reason.data(), failure.class_name.c_str(), separator,
                          failure.message.c_str(), failure.file.c_str(), failure.line);
@@ -117,10 +118,24 @@ void return_property(zend_execute_data* execute_data, zval* return_value, const 
 
 }  // namespace
 
-ZEND_METHOD(Igor_TaskFailed, getReason) { return_property(execute_data, return_value, ZEND_STRL("reason")); }
-ZEND_METHOD(Igor_TaskFailed, getExitStatus) { return_property(execute_data, return_value, ZEND_STRL("exitStatus")); }
-ZEND_METHOD(Igor_TaskFailed, getErrorClass) { return_property(execute_data, return_value, ZEND_STRL("errorClass")); }
-ZEND_METHOD(Igor_TaskFailed, getErrorMessage) { return_property(execute_data, return_value, ZEND_STRL("errorMessage")); }
-ZEND_METHOD(Igor_TaskFailed, getErrorFile) { return_property(execute_data, return_value, ZEND_STRL("errorFile")); }
-ZEND_METHOD(Igor_TaskFailed, getErrorLine) { return_property(execute_data, return_value, ZEND_STRL("errorLine")); }
-ZEND_METHOD(Igor_TaskFailed, getErrorTrace) { return_property(execute_data, return_value, ZEND_STRL("errorTrace")); }
+ZEND_METHOD(Igor_TaskFailed, getReason) {
+  return_property(execute_data, return_value, ZEND_STRL("reason"));
+}
+ZEND_METHOD(Igor_TaskFailed, getExitStatus) {
+  return_property(execute_data, return_value, ZEND_STRL("exitStatus"));
+}
+ZEND_METHOD(Igor_TaskFailed, getErrorClass) {
+  return_property(execute_data, return_value, ZEND_STRL("errorClass"));
+}
+ZEND_METHOD(Igor_TaskFailed, getErrorMessage) {
+  return_property(execute_data, return_value, ZEND_STRL("errorMessage"));
+}
+ZEND_METHOD(Igor_TaskFailed, getErrorFile) {
+  return_property(execute_data, return_value, ZEND_STRL("errorFile"));
+}
+ZEND_METHOD(Igor_TaskFailed, getErrorLine) {
+  return_property(execute_data, return_value, ZEND_STRL("errorLine"));
+}
+ZEND_METHOD(Igor_TaskFailed, getErrorTrace) {
+  return_property(execute_data, return_value, ZEND_STRL("errorTrace"));
+}

@@ -16,10 +16,10 @@ ZEND_FUNCTION(frankenphp_worker_task_send) {
   zval* payload;
   double timeout = 30.0;
   ZEND_PARSE_PARAMETERS_START(2, 3)
-    Z_PARAM_STR(name)
-    Z_PARAM_ARRAY(payload)
-    Z_PARAM_OPTIONAL
-    Z_PARAM_DOUBLE(timeout)
+  Z_PARAM_STR(name)
+  Z_PARAM_ARRAY(payload)
+  Z_PARAM_OPTIONAL
+  Z_PARAM_DOUBLE(timeout)
   ZEND_PARSE_PARAMETERS_END();
 
   TimePoint deadline;
@@ -32,7 +32,7 @@ ZEND_FUNCTION(frankenphp_worker_task_send) {
 ZEND_FUNCTION(frankenphp_worker_task_read) {
   zval* resource;
   ZEND_PARSE_PARAMETERS_START(1, 1)
-    Z_PARAM_ZVAL(resource)
+  Z_PARAM_ZVAL(resource)
   ZEND_PARSE_PARAMETERS_END();
 
   php_stream* stream;
@@ -42,10 +42,15 @@ ZEND_FUNCTION(frankenphp_worker_task_read) {
     case Task::ReadResult::Update:
       if (!sapi::consume_payload(payload_in_hand(stream), return_value)) ZVAL_NULL(return_value);
       return;
-    case Task::ReadResult::Completed: RETURN_NULL();
-    case Task::ReadResult::Failed: throw_failed(kAborted, task->failure()); RETURN_THROWS();
+    case Task::ReadResult::Completed:
+      RETURN_NULL();
+    case Task::ReadResult::Failed:
+      throw_failed(kAborted, task->failure());
+      RETURN_THROWS();
     case Task::ReadResult::TimedOut:  // only with a deadline
-    case Task::ReadResult::Interrupted: throw_interrupted(); RETURN_THROWS();
+    case Task::ReadResult::Interrupted:
+      throw_interrupted();
+      RETURN_THROWS();
   }
 }
 
@@ -68,8 +73,8 @@ ZEND_FUNCTION(frankenphp_worker_task_update) {
   zval* resource;
   zval* data;
   ZEND_PARSE_PARAMETERS_START(2, 2)
-    Z_PARAM_ZVAL(resource)
-    Z_PARAM_ARRAY(data)
+  Z_PARAM_ZVAL(resource)
+  Z_PARAM_ARRAY(data)
   ZEND_PARSE_PARAMETERS_END();
 
   if (require_worker("frankenphp_worker_task_update") == nullptr) RETURN_THROWS();

@@ -35,7 +35,9 @@ struct Group {
   uint32_t count;
 };
 
-zend_object* member(const Group& group, uint32_t position) { return Z_OBJ(group.members->arData[position].val); }
+zend_object* member(const Group& group, uint32_t position) {
+  return Z_OBJ(group.members->arData[position].val);
+}
 
 // Null when its stream was closed.
 Task* task_at(const Group& group, uint32_t position) {
@@ -207,13 +209,19 @@ void wait_for(zval* tasks, Until until, zval* return_value) {
 void parse_and_wait(zend_execute_data* execute_data, zval* return_value, Until until) {
   zval* tasks;
   ZEND_PARSE_PARAMETERS_START(1, 1)
-    Z_PARAM_ITERABLE(tasks)
+  Z_PARAM_ITERABLE(tasks)
   ZEND_PARSE_PARAMETERS_END();
   wait_for(tasks, until, return_value);
 }
 
 }  // namespace
 
-ZEND_METHOD(Igor_Task, all) { parse_and_wait(execute_data, return_value, Until::All); }
-ZEND_METHOD(Igor_Task, any) { parse_and_wait(execute_data, return_value, Until::FirstCompleted); }
-ZEND_METHOD(Igor_Task, race) { parse_and_wait(execute_data, return_value, Until::FirstEnded); }
+ZEND_METHOD(Igor_Task, all) {
+  parse_and_wait(execute_data, return_value, Until::All);
+}
+ZEND_METHOD(Igor_Task, any) {
+  parse_and_wait(execute_data, return_value, Until::FirstCompleted);
+}
+ZEND_METHOD(Igor_Task, race) {
+  parse_and_wait(execute_data, return_value, Until::FirstEnded);
+}

@@ -23,11 +23,16 @@ bool read_into(zend_object* object, zval* value) {
   Task* const task = task_of_object(object, &stream);
   if (task == nullptr) return false;
   switch (read_update(stream, *task)) {
-    case Task::ReadResult::Update: return sapi::consume_payload(payload_in_hand(stream), value);
-    case Task::ReadResult::Completed: return false;
-    case Task::ReadResult::Failed: throw_task_failed(task->failure()); return false;
+    case Task::ReadResult::Update:
+      return sapi::consume_payload(payload_in_hand(stream), value);
+    case Task::ReadResult::Completed:
+      return false;
+    case Task::ReadResult::Failed:
+      throw_task_failed(task->failure());
+      return false;
     case Task::ReadResult::TimedOut:
-    case Task::ReadResult::Interrupted: break;
+    case Task::ReadResult::Interrupted:
+      break;
   }
   throw_interrupted();
   return false;
@@ -42,7 +47,9 @@ struct Iterator {
   bool begun;
 };
 
-Iterator& self(zend_object_iterator* base) { return *reinterpret_cast<Iterator*>(base); }
+Iterator& self(zend_object_iterator* base) {
+  return *reinterpret_cast<Iterator*>(base);
+}
 
 void advance(zend_object_iterator* base) {
   zval_ptr_dtor(&self(base).current);
@@ -54,9 +61,15 @@ void iterator_dtor(zend_object_iterator* base) {
   zval_ptr_dtor(&self(base).current);
   zval_ptr_dtor(&base->data);
 }
-zend_result iterator_valid(zend_object_iterator* base) { return Z_ISUNDEF(self(base).current) ? FAILURE : SUCCESS; }
-zval* iterator_current(zend_object_iterator* base) { return &self(base).current; }
-void iterator_key(zend_object_iterator* base, zval* key) { ZVAL_LONG(key, static_cast<zend_long>(self(base).index)); }
+zend_result iterator_valid(zend_object_iterator* base) {
+  return Z_ISUNDEF(self(base).current) ? FAILURE : SUCCESS;
+}
+zval* iterator_current(zend_object_iterator* base) {
+  return &self(base).current;
+}
+void iterator_key(zend_object_iterator* base, zval* key) {
+  ZVAL_LONG(key, static_cast<zend_long>(self(base).index));
+}
 void iterator_next(zend_object_iterator* base) {
   ++self(base).index;
   advance(base);
@@ -88,12 +101,18 @@ zend_object_iterator* get_iterator(zend_class_entry*, zval* object, int by_refer
 
 const char* state_name(TaskState state) {
   switch (state) {
-    case TaskState::Pending: return "Pending";
-    case TaskState::Running: return "Running";
-    case TaskState::Completed: return "Completed";
-    case TaskState::Failed: return "Failed";
-    case TaskState::Cancelled: return "Cancelled";
-    case TaskState::TimedOut: return "TimedOut";
+    case TaskState::Pending:
+      return "Pending";
+    case TaskState::Running:
+      return "Running";
+    case TaskState::Completed:
+      return "Completed";
+    case TaskState::Failed:
+      return "Failed";
+    case TaskState::Cancelled:
+      return "Cancelled";
+    case TaskState::TimedOut:
+      return "TimedOut";
   }
   return "Failed";
 }
@@ -118,11 +137,11 @@ ZEND_METHOD(Igor_Worker, send) {
   double timeout = 30.0, deadline = 0;
   bool default_timeout = true, no_deadline = true;
   ZEND_PARSE_PARAMETERS_START(2, 4)
-    Z_PARAM_STR(name)
-    Z_PARAM_ARRAY(payload)
-    Z_PARAM_OPTIONAL
-    Z_PARAM_DOUBLE_OR_NULL(timeout, default_timeout)
-    Z_PARAM_DOUBLE_OR_NULL(deadline, no_deadline)
+  Z_PARAM_STR(name)
+  Z_PARAM_ARRAY(payload)
+  Z_PARAM_OPTIONAL
+  Z_PARAM_DOUBLE_OR_NULL(timeout, default_timeout)
+  Z_PARAM_DOUBLE_OR_NULL(deadline, no_deadline)
   ZEND_PARSE_PARAMETERS_END();
 
   TimePoint accepted_by;
@@ -131,7 +150,8 @@ ZEND_METHOD(Igor_Worker, send) {
     zend_argument_value_error(4, "must be a finite number of seconds above 0, or null");
     RETURN_THROWS();
   }
-  const Duration task_timeout = no_deadline ? Duration{} : Duration(static_cast<Duration::rep>(std::fmin(deadline, 1e9) * 1e9));
+  const Duration task_timeout =
+      no_deadline ? Duration{} : Duration(static_cast<Duration::rep>(std::fmin(deadline, 1e9) * 1e9));
   php_stream* const stream = send_task("Igor\\Worker::send", name, payload, accepted_by, task_timeout);
   if (stream == nullptr) RETURN_THROWS();
   make_stream_object(return_value, task_class, stream);

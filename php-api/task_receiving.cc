@@ -12,9 +12,13 @@ namespace igor::api {
 namespace {
 
 // The slot's list of running tasks keeps the task alive, so the engine may bail out on the way.
-Task* claim(WorkerSlot& slot) { return slot.claim().get(); }
+Task* claim(WorkerSlot& slot) {
+  return slot.claim().get();
+}
 
-void attach(php_stream* stream, Task* task, WorkerSlot* slot) { attach_task(stream, Ref<Task>(task), slot); }
+void attach(php_stream* stream, Task* task, WorkerSlot* slot) {
+  attach_task(stream, Ref<Task>(task), slot);
+}
 
 Task::UpdateResult update(Task& task, Payload& payload) {
   activity::idle_end();
@@ -49,10 +53,12 @@ bool send_update(Task& task, const zval* data) {
   Payload& payload = ApiThread::current().payload;
   if (!sapi::encode_payload(data, "$data", task.pool().options().max_payload, payload)) return false;
   switch (update(task, payload)) {
-    case Task::UpdateResult::Sent: return true;
+    case Task::UpdateResult::Sent:
+      return true;
     case Task::UpdateResult::Closed:
     case Task::UpdateResult::Draining:
-    case Task::UpdateResult::Interrupted: break;
+    case Task::UpdateResult::Interrupted:
+      break;
   }
   zend_throw_exception(spl_ce_RuntimeException, "task closed", 0);
   return false;

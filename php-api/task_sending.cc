@@ -33,7 +33,8 @@ bool valid_worker_name(const zend_string* name) {
   if (ZSTR_LEN(name) == 0) {
     zend_argument_value_error(1, "must not be empty");
   } else if (ZSTR_LEN(name) > kLongestName) {
-    zend_argument_value_error(1, "must be a worker's name of at most %zu bytes, %zu given", kLongestName, ZSTR_LEN(name));
+    zend_argument_value_error(1, "must be a worker's name of at most %zu bytes, %zu given", kLongestName,
+                              ZSTR_LEN(name));
   } else if (memchr(ZSTR_VAL(name), '\0', ZSTR_LEN(name)) != nullptr) {
     zend_argument_value_error(1, "must not contain any null bytes");
   } else {
@@ -43,22 +44,24 @@ bool valid_worker_name(const zend_string* name) {
 }
 
 bool find_pool(ApiThread& state, Scope* scope, zend_string* name) {
-  const auto found = scope == nullptr ? Scope::Lookup::NoWorkers
-                                      : scope->find({ZSTR_VAL(name), ZSTR_LEN(name)}, state.pool);
+  const auto found =
+      scope == nullptr ? Scope::Lookup::NoWorkers : scope->find({ZSTR_VAL(name), ZSTR_LEN(name)}, state.pool);
   switch (found) {
-    case Scope::Lookup::Found: return true;
+    case Scope::Lookup::Found:
+      return true;
     case Scope::Lookup::NoWorkers:
       zend_throw_exception(spl_ce_RuntimeException, "no background worker configured in this php_server", 0);
       break;
     case Scope::Lookup::NoSuchWorker:
-      zend_throw_exception_ex(spl_ce_RuntimeException, 0,
-                              "no background worker named \"%s\" in this php_server or the global block, and no catch-all",
-                              ZSTR_VAL(name));
+      zend_throw_exception_ex(
+          spl_ce_RuntimeException, 0,
+          "no background worker named \"%s\" in this php_server or the global block, and no catch-all", ZSTR_VAL(name));
       break;
     case Scope::Lookup::CatchAllFull:
-      zend_throw_exception_ex(spl_ce_RuntimeException, 0,
-                              "background worker \"%s\" cannot be started: the catch-all runs as many names as its max_threads allows",
-                              ZSTR_VAL(name));
+      zend_throw_exception_ex(
+          spl_ce_RuntimeException, 0,
+          "background worker \"%s\" cannot be started: the catch-all runs as many names as its max_threads allows",
+          ZSTR_VAL(name));
       break;
     case Scope::Lookup::Closed:
       zend_throw_exception_ex(spl_ce_RuntimeException, 0, "background worker \"%s\" is shutting down", ZSTR_VAL(name));
@@ -71,25 +74,31 @@ void throw_refusal(const SendReport& report, const zend_string* name, const Fail
   const char* const worker = ZSTR_VAL(name);
   char text[512];
   switch (report.result) {
-    case Pool::SendResult::Accepted: return;
+    case Pool::SendResult::Accepted:
+      return;
     case Pool::SendResult::TimedOut:
       snprintf(text, sizeof text, "timeout waiting for background worker \"%s\" to accept task", worker);
       break;
     case Pool::SendResult::Overflow:
       zend_throw_exception_ex(overflow_class, 0, "background worker \"%s\" is full (overflow reject)", worker);
       return;
-    case Pool::SendResult::WorkerFailed: throw_failed(kAborted, failure); return;
+    case Pool::SendResult::WorkerFailed:
+      throw_failed(kAborted, failure);
+      return;
     case Pool::SendResult::BreakerOpen:
-      snprintf(text, sizeof text,
-                    "background worker \"%s\" failed %d times in a row and is not started for now (max_consecutive_failures)",
-                    worker, report.failures);
+      snprintf(
+          text, sizeof text,
+          "background worker \"%s\" failed %d times in a row and is not started for now (max_consecutive_failures)",
+          worker, report.failures);
       throw_failed(text, failure);
       return;
     case Pool::SendResult::ShuttingDown:
     case Pool::SendResult::Interrupted:
       snprintf(text, sizeof text, "background worker \"%s\" is shutting down", worker);
       break;
-    case Pool::SendResult::NoThread: snprintf(text, sizeof text, "%s", report.detail); break;
+    case Pool::SendResult::NoThread:
+      snprintf(text, sizeof text, "%s", report.detail);
+      break;
   }
   zend_throw_exception(spl_ce_RuntimeException, text, 0);
 }
@@ -113,7 +122,9 @@ bool decode_result(Task& task, zval* value) {
   return false;
 }
 
-void throw_interrupted() { zend_throw_exception(spl_ce_RuntimeException, "interrupted: the server is shutting down", 0); }
+void throw_interrupted() {
+  zend_throw_exception(spl_ce_RuntimeException, "interrupted: the server is shutting down", 0);
+}
 
 bool deadline_of_argument(uint32_t argument, double seconds, TimePoint& deadline) {
   if (!std::isfinite(seconds) || seconds < 0) {

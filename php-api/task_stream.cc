@@ -21,7 +21,9 @@ struct TaskStream {
   Payload in_hand;
 };
 
-TaskStream& self(php_stream* stream) { return *static_cast<TaskStream*>(stream->abstract); }
+TaskStream& self(php_stream* stream) {
+  return *static_cast<TaskStream*>(stream->abstract);
+}
 
 bool closed_explicitly(const php_stream* stream) {
   return stream->res != nullptr && GC_REFCOUNT(stream->res) > 0 &&
@@ -74,10 +76,11 @@ ssize_t read_task(php_stream* stream, char*, size_t) {
     stream->eof = 1;
     return 0;
   }
-  php_error_docref(nullptr, E_WARNING, "%s",
-                   side == TaskSide::Sender
-                       ? "A task's stream holds no bytes; read its updates with frankenphp_worker_task_read()"
-                       : "A task's stream holds no bytes; it only tells (stream_select, feof) when the task was cancelled");
+  php_error_docref(
+      nullptr, E_WARNING, "%s",
+      side == TaskSide::Sender
+          ? "A task's stream holds no bytes; read its updates with frankenphp_worker_task_read()"
+          : "A task's stream holds no bytes; it only tells (stream_select, feof) when the task was cancelled");
   return -1;
 }
 
@@ -115,7 +118,8 @@ int set_task_option(php_stream* stream, int option, int value, void* pointer) {
       add_assoc_bool(static_cast<zval*>(pointer), "blocked", own.blocking);
       add_assoc_bool(static_cast<zval*>(pointer), "eof", at_end<side>(own));
       return PHP_STREAM_OPTION_RETURN_OK;
-    default: return PHP_STREAM_OPTION_RETURN_NOTIMPL;
+    default:
+      return PHP_STREAM_OPTION_RETURN_NOTIMPL;
   }
 }
 
@@ -137,8 +141,8 @@ const php_stream_ops task_ops = {
 php_stream* make_task_stream(TaskSide side) {
   void* const memory = emalloc(sizeof(TaskStream));
   auto* const own = new (memory) TaskStream;
-  php_stream* const stream =
-      php_stream_alloc(side == TaskSide::Sender ? &task_ops<TaskSide::Sender> : &task_ops<TaskSide::Worker>, own, nullptr, "r");
+  php_stream* const stream = php_stream_alloc(
+      side == TaskSide::Sender ? &task_ops<TaskSide::Sender> : &task_ops<TaskSide::Worker>, own, nullptr, "r");
   stream->flags |= PHP_STREAM_FLAG_NO_SEEK;
   return stream;
 }
@@ -154,7 +158,8 @@ Task* task_of_argument(uint32_t argument, zval* value, TaskSide side, php_stream
     return nullptr;
   }
   if (in_forked_child()) return nullptr;
-  auto* const stream = static_cast<php_stream*>(zend_fetch_resource2_ex(value, nullptr, php_file_le_stream(), php_file_le_pstream()));
+  auto* const stream =
+      static_cast<php_stream*>(zend_fetch_resource2_ex(value, nullptr, php_file_le_stream(), php_file_le_pstream()));
   const bool sender = stream != nullptr && stream->ops == &task_ops<TaskSide::Sender>;
   const bool worker = stream != nullptr && stream->ops == &task_ops<TaskSide::Worker>;
   if (stream == nullptr) {
@@ -163,21 +168,26 @@ Task* task_of_argument(uint32_t argument, zval* value, TaskSide side, php_stream
     if (found != nullptr) *found = stream;
     return self(stream).task;
   } else if (sender) {
-    zend_argument_type_error(argument,
-                             "must be a stream from frankenphp_worker_task_receive(), this is the sender's side of a task");
+    zend_argument_type_error(
+        argument, "must be a stream from frankenphp_worker_task_receive(), this is the sender's side of a task");
   } else if (worker) {
-    zend_argument_type_error(argument,
-                             "must be a stream from frankenphp_worker_task_send(), this is the worker's side of a task");
+    zend_argument_type_error(
+        argument, "must be a stream from frankenphp_worker_task_send(), this is the worker's side of a task");
   } else {
-    zend_argument_type_error(argument, "must be a task stream from %s, %s stream given",
-                             side == TaskSide::Sender ? "frankenphp_worker_task_send()" : "frankenphp_worker_task_receive()",
-                             stream->ops->label);
+    zend_argument_type_error(
+        argument, "must be a task stream from %s, %s stream given",
+        side == TaskSide::Sender ? "frankenphp_worker_task_send()" : "frankenphp_worker_task_receive()",
+        stream->ops->label);
   }
   return nullptr;
 }
 
-Task* task_of_stream(php_stream* stream) { return self(stream).task; }
+Task* task_of_stream(php_stream* stream) {
+  return self(stream).task;
+}
 
-Payload& payload_in_hand(php_stream* stream) { return self(stream).in_hand; }
+Payload& payload_in_hand(php_stream* stream) {
+  return self(stream).in_hand;
+}
 
 }  // namespace igor::api

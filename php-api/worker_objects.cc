@@ -27,7 +27,9 @@ Task* open_task(zend_object* job, php_stream** stream) {
   return *stream == nullptr ? nullptr : task_of_stream(*stream);
 }
 
-bool complete(Task& task, Payload& value) { return task.complete(std::move(value)); }
+bool complete(Task& task, Payload& value) {
+  return task.complete(std::move(value));
+}
 
 void fail_with(Task& task, zend_object* exception, const zend_string* message) {
   Failure failure;
@@ -68,8 +70,8 @@ ZEND_METHOD(Igor_Inbox, receive) {
   double timeout = 0;
   bool for_ever = true;
   ZEND_PARSE_PARAMETERS_START(0, 1)
-    Z_PARAM_OPTIONAL
-    Z_PARAM_DOUBLE_OR_NULL(timeout, for_ever)
+  Z_PARAM_OPTIONAL
+  Z_PARAM_DOUBLE_OR_NULL(timeout, for_ever)
   ZEND_PARSE_PARAMETERS_END();
 
   WorkerSlot* const slot = require_worker("Igor\\Inbox::receive");
@@ -106,7 +108,7 @@ ZEND_METHOD(Igor_Inbox, stream) {
 ZEND_METHOD(Igor_Job, update) {
   zval* data;
   ZEND_PARSE_PARAMETERS_START(1, 1)
-    Z_PARAM_ARRAY(data)
+  Z_PARAM_ARRAY(data)
   ZEND_PARSE_PARAMETERS_END();
   php_stream* stream;
   Task* const task = task_of_object(Z_OBJ_P(ZEND_THIS), &stream);
@@ -117,8 +119,8 @@ ZEND_METHOD(Igor_Job, update) {
 ZEND_METHOD(Igor_Job, complete) {
   zval* value = nullptr;
   ZEND_PARSE_PARAMETERS_START(0, 1)
-    Z_PARAM_OPTIONAL
-    Z_PARAM_ZVAL(value)
+  Z_PARAM_OPTIONAL
+  Z_PARAM_ZVAL(value)
   ZEND_PARSE_PARAMETERS_END();
   php_stream* stream;
   Task* const task = open_task(Z_OBJ_P(ZEND_THIS), &stream);
@@ -137,7 +139,7 @@ ZEND_METHOD(Igor_Job, fail) {
   zend_string* message;
   zend_object* exception;
   ZEND_PARSE_PARAMETERS_START(1, 1)
-    Z_PARAM_OBJ_OF_CLASS_OR_STR(exception, zend_ce_throwable, message)
+  Z_PARAM_OBJ_OF_CLASS_OR_STR(exception, zend_ce_throwable, message)
   ZEND_PARSE_PARAMETERS_END();
   php_stream* stream;
   Task* const task = open_task(Z_OBJ_P(ZEND_THIS), &stream);

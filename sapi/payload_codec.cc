@@ -128,40 +128,65 @@ bool add_size(Sizer& sizer, const zval* value, const Step* step, int depth) {
   switch (Z_TYPE_P(value)) {
     case IS_NULL:
     case IS_FALSE:
-    case IS_TRUE: sizer.bytes += PayloadWriter::scalar_bytes(); return true;
-    case IS_LONG: sizer.bytes += PayloadWriter::int_bytes(Z_LVAL_P(value)); return true;
-    case IS_DOUBLE: sizer.bytes += PayloadWriter::float_bytes(); return true;
-    case IS_STRING: sizer.bytes += PayloadWriter::string_bytes(Z_STRLEN_P(value)); return true;
-    case IS_ARRAY: return add_array_size(sizer, Z_ARRVAL_P(value), step, depth);
+    case IS_TRUE:
+      sizer.bytes += PayloadWriter::scalar_bytes();
+      return true;
+    case IS_LONG:
+      sizer.bytes += PayloadWriter::int_bytes(Z_LVAL_P(value));
+      return true;
+    case IS_DOUBLE:
+      sizer.bytes += PayloadWriter::float_bytes();
+      return true;
+    case IS_STRING:
+      sizer.bytes += PayloadWriter::string_bytes(Z_STRLEN_P(value));
+      return true;
+    case IS_ARRAY:
+      return add_array_size(sizer, Z_ARRVAL_P(value), step, depth);
     case IS_OBJECT: {
       const zend_object* const object = Z_OBJ_P(value);
       if (!(object->ce->ce_flags & ZEND_ACC_ENUM)) return refuse_object(sizer, step, object);
-      sizer.bytes += PayloadWriter::enum_bytes(
-          ZSTR_LEN(object->ce->name), Z_STRLEN_P(zend_enum_fetch_case_name(const_cast<zend_object*>(object))));
+      sizer.bytes += PayloadWriter::enum_bytes(ZSTR_LEN(object->ce->name),
+                                               Z_STRLEN_P(zend_enum_fetch_case_name(const_cast<zend_object*>(object))));
       return true;
     }
-    case IS_REFERENCE: return refuse(sizer, step, "reference", kAllowed);
-    case IS_RESOURCE: return refuse(sizer, step, "resource", kAllowed);
-    default: return refuse(sizer, step, "value of an unknown kind", kAllowed);
+    case IS_REFERENCE:
+      return refuse(sizer, step, "reference", kAllowed);
+    case IS_RESOURCE:
+      return refuse(sizer, step, "resource", kAllowed);
+    default:
+      return refuse(sizer, step, "value of an unknown kind", kAllowed);
   }
 }
 
 void write(PayloadWriter& writer, const zval* value) {
   if (Z_TYPE_P(value) == IS_REFERENCE) value = Z_REFVAL_P(value);
   switch (Z_TYPE_P(value)) {
-    case IS_FALSE: writer.boolean(false); return;
-    case IS_TRUE: writer.boolean(true); return;
-    case IS_LONG: writer.integer(Z_LVAL_P(value)); return;
-    case IS_DOUBLE: writer.real(Z_DVAL_P(value)); return;
-    case IS_STRING: writer.string(Z_STRVAL_P(value), Z_STRLEN_P(value)); return;
+    case IS_FALSE:
+      writer.boolean(false);
+      return;
+    case IS_TRUE:
+      writer.boolean(true);
+      return;
+    case IS_LONG:
+      writer.integer(Z_LVAL_P(value));
+      return;
+    case IS_DOUBLE:
+      writer.real(Z_DVAL_P(value));
+      return;
+    case IS_STRING:
+      writer.string(Z_STRVAL_P(value), Z_STRLEN_P(value));
+      return;
     case IS_OBJECT: {
       zend_object* const object = Z_OBJ_P(value);
       const zval* const name = zend_enum_fetch_case_name(object);
       writer.enum_case({ZSTR_VAL(object->ce->name), ZSTR_LEN(object->ce->name)}, {Z_STRVAL_P(name), Z_STRLEN_P(name)});
       return;
     }
-    case IS_ARRAY: break;
-    default: writer.null(); return;
+    case IS_ARRAY:
+      break;
+    default:
+      writer.null();
+      return;
   }
   const HashTable* const array = Z_ARRVAL_P(value);
   if (is_list(array)) {
@@ -194,8 +219,9 @@ class KeyCache {
   zend_string* get(const char* data, size_t length) {
     if (length <= 1) return length == 0 ? ZSTR_EMPTY_ALLOC() : ZSTR_CHAR(static_cast<unsigned char>(*data));
     if (length > 64) return zend_string_init(data, length, false);
-    zend_string*& slot = slots_[(length * 31 + static_cast<unsigned char>(data[0]) * 7 +
-                                 static_cast<unsigned char>(data[length - 1])) % kSlots];
+    zend_string*& slot =
+        slots_[(length * 31 + static_cast<unsigned char>(data[0]) * 7 + static_cast<unsigned char>(data[length - 1])) %
+               kSlots];
     if (slot != nullptr && ZSTR_LEN(slot) == length && memcmp(ZSTR_VAL(slot), data, length) == 0) {
       return zend_string_copy(slot);
     }
@@ -253,7 +279,8 @@ bool malformed() {
 bool unknown_enum(const PayloadReader::Item& item, const char* what) {
   if (EG(exception) == nullptr) {
     zend_throw_exception_ex(spl_ce_LogicException, 0, "%s %.*s::%.*s is not known here", what,
-                            static_cast<int>(item.length), item.data, static_cast<int>(item.case_length), item.case_name);
+                            static_cast<int>(item.length), item.data, static_cast<int>(item.case_length),
+                            item.case_name);
   }
   return false;
 }
@@ -319,16 +346,30 @@ bool decode(Decoder& decoder, zval* value) {
   PayloadReader::Item item;
   if (!decoder.reader.next(item)) return malformed();
   switch (item.tag) {
-    case PayloadTag::Null: ZVAL_NULL(value); return true;
-    case PayloadTag::False: ZVAL_FALSE(value); return true;
-    case PayloadTag::True: ZVAL_TRUE(value); return true;
+    case PayloadTag::Null:
+      ZVAL_NULL(value);
+      return true;
+    case PayloadTag::False:
+      ZVAL_FALSE(value);
+      return true;
+    case PayloadTag::True:
+      ZVAL_TRUE(value);
+      return true;
     case PayloadTag::Int:
-    case PayloadTag::Int64: ZVAL_LONG(value, item.integer); return true;
-    case PayloadTag::Float: ZVAL_DOUBLE(value, item.real); return true;
-    case PayloadTag::String: ZVAL_STRINGL_FAST(value, item.data, item.length); return true;
-    case PayloadTag::Enum: return decode_enum(item, value);
+    case PayloadTag::Int64:
+      ZVAL_LONG(value, item.integer);
+      return true;
+    case PayloadTag::Float:
+      ZVAL_DOUBLE(value, item.real);
+      return true;
+    case PayloadTag::String:
+      ZVAL_STRINGL_FAST(value, item.data, item.length);
+      return true;
+    case PayloadTag::Enum:
+      return decode_enum(item, value);
     case PayloadTag::List:
-    case PayloadTag::Map: break;
+    case PayloadTag::Map:
+      break;
   }
   if (item.length == 0) {
     ZVAL_EMPTY_ARRAY(value);
@@ -338,8 +379,8 @@ bool decode(Decoder& decoder, zval* value) {
   if (item.length > HT_MAX_SIZE || decoder.depth == kPayloadMaxDepth) return malformed();
   zend_array* const array = zend_new_array(static_cast<uint32_t>(item.length));
   ++decoder.depth;
-  const bool whole = item.tag == PayloadTag::List ? decode_list(decoder, array, item.length)
-                                                  : decode_map(decoder, array, item.length);
+  const bool whole =
+      item.tag == PayloadTag::List ? decode_list(decoder, array, item.length) : decode_map(decoder, array, item.length);
   --decoder.depth;
   if (!whole) {
     zend_array_destroy(array);

@@ -21,8 +21,8 @@ namespace {
 struct GenerationEntry {
   explicit GenerationEntry(WorkerHost& host) : generation(host) {}
   Generation generation;
-  std::mutex mutex;                    // guards scopes and serializes building
-  std::vector<igor_handle> scopes;     // stale when the generation closes
+  std::mutex mutex;                 // guards scopes and serializes building
+  std::vector<igor_handle> scopes;  // stale when the generation closes
 };
 
 using Generations = HandleTable<std::shared_ptr<GenerationEntry>>;
@@ -52,7 +52,9 @@ WorkerHost& worker_host() {
   return *host;
 }
 
-std::string_view view(igor_str text) { return {text.data, text.len}; }
+std::string_view view(igor_str text) {
+  return {text.data, text.len};
+}
 
 Duration milliseconds(uint64_t count) {
   constexpr uint64_t kMost = static_cast<uint64_t>(INT64_MAX) / 1'000'000;
@@ -169,7 +171,8 @@ igor_status igor_scope_open(igor_handle generation, igor_str label, int is_globa
   return IGOR_FAILED;
 }
 
-igor_status igor_pool_add(igor_handle scope, const igor_pool_options* options, char* error, size_t error_size) noexcept try {
+igor_status igor_pool_add(igor_handle scope, const igor_pool_options* options, char* error, size_t error_size) noexcept
+    try {
   if (options == nullptr || options->size < sizeof(igor_pool_options)) {
     put_error(error, error_size, "igor_pool_options is of another build of igor.h");
     return IGOR_MISMATCH;
@@ -193,7 +196,8 @@ igor_status igor_pool_add(igor_handle scope, const igor_pool_options* options, c
   return IGOR_FAILED;
 }
 
-igor_status igor_generation_start(igor_handle generation, uint32_t timeout_ms, char* error, size_t error_size) noexcept try {
+igor_status igor_generation_start(igor_handle generation, uint32_t timeout_ms, char* error, size_t error_size) noexcept
+    try {
   const auto entry = generations().find(generation);
   if (!entry) {
     put_error(error, error_size, "this configuration is closed");
