@@ -71,7 +71,7 @@ int OsThread::start(const std::string& name, std::function<void()> body, size_t 
   }
   pthread_attr_destroy(&attributes);
   if (error != 0) return error;
-  start.release();  // the trampoline owns it now
+  static_cast<void>(start.release());  // the trampoline owns it now
   started_ = true;
   return 0;
 }

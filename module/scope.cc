@@ -73,6 +73,7 @@ Scope::Lookup Scope::make_from_catch_all(std::string_view name, std::shared_ptr<
 std::vector<std::shared_ptr<Pool>> Scope::pools() {
   std::shared_lock lock(mutex_);
   std::vector<std::shared_ptr<Pool>> pools;
+  pools.reserve(pools_.size());
   for (const auto& [name, pool] : pools_) pools.push_back(pool);
   return pools;
 }
