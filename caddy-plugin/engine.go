@@ -16,8 +16,6 @@ import (
 )
 
 const (
-	// readyTimeout bounds the boot of all workers with num together.
-	readyTimeout = 60 * time.Second
 	// exitGrace is how long requests may go on when the process ends and Caddy's grace_period does not say. Caddy's own
 	// default is for ever; a script that never ends would then keep the process alive.
 	exitGrace = 10 * time.Second
@@ -29,10 +27,10 @@ const (
 type backend interface {
 	StartEngine(o bridge.EngineOptions) error
 	StopEngine(grace time.Duration) error
-	OpenGeneration() (bridge.Generation, error)
+	OpenGeneration(predecessor bridge.Generation) (bridge.Generation, error)
 	OpenScope(g bridge.Generation, label string, global bool) (bridge.Scope, error)
-	AddPool(s bridge.Scope, o *bridge.PoolOptions) error
-	StartGeneration(g bridge.Generation, timeout time.Duration) error
+	AddPool(s bridge.Scope, o *bridge.PoolOptions) (bridge.Pool, error)
+	StartGeneration(g bridge.Generation) error
 	CloseGeneration(g bridge.Generation) error
 }
 
@@ -46,16 +44,14 @@ func (library) StartEngine(o bridge.EngineOptions) error {
 	return bridge.StartEngine(o)
 }
 func (library) StopEngine(grace time.Duration) error { return bridge.StopEngine(grace) }
-func (library) OpenGeneration() (bridge.Generation, error) {
-	return bridge.OpenGeneration()
+func (library) OpenGeneration(predecessor bridge.Generation) (bridge.Generation, error) {
+	return bridge.OpenGeneration(predecessor)
 }
 func (library) OpenScope(g bridge.Generation, label string, global bool) (bridge.Scope, error) {
 	return g.OpenScope(label, global)
 }
-func (library) AddPool(s bridge.Scope, o *bridge.PoolOptions) error { return s.AddPool(o) }
-func (library) StartGeneration(g bridge.Generation, timeout time.Duration) error {
-	return g.Start(timeout)
-}
+func (library) AddPool(s bridge.Scope, o *bridge.PoolOptions) (bridge.Pool, error) { return s.AddPool(o) }
+func (library) StartGeneration(g bridge.Generation) error { return g.Start() }
 func (library) CloseGeneration(g bridge.Generation) error { return g.Close() }
 
 // theBackend is what engines are made of.

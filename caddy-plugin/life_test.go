@@ -66,7 +66,7 @@ func (b *fakeBackend) StopEngine(time.Duration) error {
 	return b.call("engine stop")
 }
 
-func (b *fakeBackend) OpenGeneration() (bridge.Generation, error) {
+func (b *fakeBackend) OpenGeneration(bridge.Generation) (bridge.Generation, error) {
 	b.mu.Lock()
 	b.next++
 	n := b.next
@@ -82,7 +82,7 @@ func (b *fakeBackend) AddPool(_ bridge.Scope, o *bridge.PoolOptions) error {
 	return b.call("pool %s", o.Name)
 }
 
-func (b *fakeBackend) StartGeneration(g bridge.Generation, _ time.Duration) error {
+func (b *fakeBackend) StartGeneration(g bridge.Generation) error {
 	return b.call("start %d", g)
 }
 

@@ -174,7 +174,7 @@ func (l *load) open(settings engineSettings, scopes []*scopeConfig) error {
 
 func (l *load) openScopes(scopes []*scopeConfig) (err error) {
 	b := l.engine.backend
-	if l.generation, err = b.OpenGeneration(); err != nil {
+	if l.generation, err = b.OpenGeneration(0); err != nil {
 		return err
 	}
 	for _, scope := range scopes {
@@ -183,7 +183,7 @@ func (l *load) openScopes(scopes []*scopeConfig) (err error) {
 		}
 		for i := range scope.workers {
 			w := &scope.workers[i]
-			if err := b.AddPool(scope.handle, w.poolOptions()); err != nil {
+			if _, err := b.AddPool(scope.handle, w.poolOptions()); err != nil {
 				return fmt.Errorf("%s: %w", w.label(), err)
 			}
 		}
@@ -200,7 +200,7 @@ func (l *load) fail(err error) {
 }
 
 // boot starts the pools with num and waits until they are ready.
-func (l *load) boot() error { return l.engine.backend.StartGeneration(l.generation, readyTimeout) }
+func (l *load) boot() error { return l.engine.backend.StartGeneration(l.generation) }
 
 func (l *load) closeGeneration() error {
 	if l.generation == 0 {

@@ -55,7 +55,7 @@ Ref<Task> Dispatch::unoffer(WorkerSlot& slot) {
     slot.offered_at_ = {};
     --unsure_offers_;
   }
-  slot.wakeup_.set_level(slot.draining());
+  slot.wakeup_.set_level(slot.stopping());
   return std::move(slot.offered_);
 }
 
@@ -79,6 +79,7 @@ void Dispatch::admit(const Lock&) {
 
 bool Dispatch::ask(const Lock& lock, WorkerSlot& slot) {
   if (slot.offered_) return true;
+  if (slot.spent_) return false;  // until it has ended what it holds and starts afresh
   if (Ref<Task> oldest = mailbox_.pop_front()) {
     offer(slot, std::move(oldest));
     admit(lock);
@@ -91,7 +92,7 @@ bool Dispatch::ask(const Lock& lock, WorkerSlot& slot) {
 Ref<Task> Dispatch::take(const Lock& lock, WorkerSlot& slot) {
   idle_remove(slot);
   if (Ref<Task> task = unoffer(slot)) return task;
-  Ref<Task> task = mailbox_.pop_front();
+  Ref<Task> task = slot.spent_ ? nullptr : mailbox_.pop_front();
   if (!task) return nullptr;
   if (task->admission_ == Task::Admission::Waiting) accept(*task);
   admit(lock);

@@ -15,14 +15,16 @@ std::vector<std::shared_ptr<Pool>> Generation::all_pools() {
   return pools;
 }
 
-bool Generation::start(TimePoint deadline, std::string& error) {
+bool Generation::start(std::string& error) {
   const auto pools = all_pools();
+  const TimePoint began = now();
   for (const auto& pool : pools) {
     if (!pool->start(error)) return false;
   }
   for (const auto& pool : pools) {
     Failure failure;
-    if (pool->options().num == 0 || pool->wait_ready(deadline, error, failure)) continue;
+    const PoolOptions& options = pool->options();
+    if (options.num == 0 || pool->wait_ready(after(began, options.boot_timeout), error, failure)) continue;
     if (failure.line != 0) error += " in " + failure.file + " on line " + std::to_string(failure.line);
     return false;
   }

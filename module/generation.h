@@ -20,8 +20,9 @@ class Generation {
   const std::shared_ptr<Scope>& global() const noexcept { return global_; }
   std::shared_ptr<Scope> add_scope(std::string label);
 
-  // Starts every pool that has `num` and waits for all of them. False with a sentence.
-  bool start(TimePoint deadline, std::string& error);
+  // Starts every pool that has `num` and waits for all of them, each within its boot_timeout. False with a
+  // sentence.
+  bool start(std::string& error);
 
   // Drains all pools at once and waits for them (the longest stop_grace and a bounded rest); the number
   // of threads left behind. Idempotent.

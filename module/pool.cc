@@ -25,30 +25,50 @@ Pool::~Pool() = default;
 
 // --- life ------------------------------------------------------------------------------------------
 
-bool Pool::spawn(const Lock&, std::string& error) {
-  if (slots_.size() >= options_.max_threads) return true;
-  slots_.push_back(std::make_unique<WorkerSlot>(*this, static_cast<uint32_t>(slots_.size())));
-  WorkerSlot* const slot = slots_.back().get();
+uint32_t Pool::living(const Lock&) const noexcept {
+  return static_cast<uint32_t>(std::count_if(slots_.begin(), slots_.end(), [](const auto& slot) {
+    return slot->state_ != WorkerSlot::State::Stopped && slot->state_ != WorkerSlot::State::Lost;
+  }));
+}
+
+bool Pool::spawn(const Lock& lock, std::string& error) {
+  if (living(lock) >= options_.max_threads) return true;
+  const auto free = std::find_if(slots_.begin(), slots_.end(),
+                                 [](const auto& slot) { return slot->state_ == WorkerSlot::State::Stopped; });
+  if (free == slots_.end()) slots_.push_back(std::make_unique<WorkerSlot>(*this, static_cast<uint32_t>(slots_.size())));
+  WorkerSlot* const slot = (free == slots_.end() ? slots_.back() : *free).get();
+  slot->thread_.join();  // of a retired one: it was past its last use of the lock when it said that it stopped
+  slot->stop_.store(WorkerSlot::Stop::None, std::memory_order_release);
   slot->state_ = WorkerSlot::State::Starting;
   const int failed = slot->thread_.start(
       "php-" + options_.name, [self = shared_from_this(), slot] { self->run_slot(*slot); }, host_.stack_bytes());
   if (failed == 0) return true;
-  slots_.pop_back();  // a slot without a thread would count as one that may serve
+  slot->state_ = WorkerSlot::State::Stopped;  // a slot without a thread must not count as one that may serve
   error = "could not start a thread for background worker \"" + options_.name + "\": " + std::strerror(failed);
   return false;
 }
 
 bool Pool::start(std::string& error) {
   Lock lock(mutex_);
-  while (!draining() && slots_.size() < options_.num) {
+  while (!draining() && living(lock) < options_.num) {
     if (!spawn(lock, error)) return false;
   }
   return true;
 }
 
+bool Pool::grow(std::string& error) {
+  Lock lock(mutex_);
+  return draining() || supervision_.breaker_open() || spawn(lock, error);
+}
+
+uint32_t Pool::size() const {
+  Lock lock(mutex_);
+  return living(lock);
+}
+
 bool Pool::ensure_started(std::string& error) {
   Lock lock(mutex_);
-  return draining() || !slots_.empty() || spawn(lock, error);
+  return draining() || living(lock) > 0 || spawn(lock, error);
 }
 
 bool Pool::wait_ready(TimePoint deadline, std::string& error, Failure& failure) {
@@ -112,9 +132,9 @@ RunOutcome Pool::run_once(WorkerSlot& slot, bool& entered) {
   return entered ? host_.run(slot) : outcome;
 }
 
-// Until the slot may run again; false when the pool drains.
+// Until the slot may run again; false when it shall not.
 bool Pool::await_restart(Lock& lock, WorkerSlot& slot, TimePoint earliest) {
-  while (!draining()) {
+  while (!draining() && slot.stop_.load(std::memory_order_relaxed) != WorkerSlot::Stop::Retire) {
     const TimePoint at = now();
     if (at >= earliest && supervision_.may_start(at)) return true;
     slot.state_ = WorkerSlot::State::Restarting;  // a new thread too, when it finds the breaker open
@@ -134,8 +154,11 @@ void Pool::run_slot(WorkerSlot& slot) {
   Lock lock(mutex_);
   while (await_restart(lock, slot, earliest)) {
     slot.state_ = WorkerSlot::State::Starting;
-    slot.took_task_ = false;
-    slot.keeps_polling_ = false;
+    ++slot.runs_;
+    slot.taken_ = 0;
+    slot.spent_ = slot.took_task_ = slot.keeps_polling_ = false;
+    slot.stop_.store(WorkerSlot::Stop::None, std::memory_order_release);
+    slot.wakeup_.set_level(false);
     lock.unlock();
     counters_.starts.fetch_add(1, std::memory_order_relaxed);
     const TimePoint began = now();
@@ -146,6 +169,14 @@ void Pool::run_slot(WorkerSlot& slot) {
     if (slot.state_ == WorkerSlot::State::Lost) break;  // given up meanwhile, and yet it came back
     if (!outcome.clean) counters_.failures.fetch_add(1, std::memory_order_relaxed);
     if (draining()) break;
+    const WorkerSlot::Stop told = slot.stop_.load(std::memory_order_relaxed);
+    if (told == WorkerSlot::Stop::Retire) break;
+    if (told == WorkerSlot::Stop::Recycle) {
+      // However it ended: it was told to.
+      slot.state_ = WorkerSlot::State::Restarting;
+      earliest = {};
+      continue;
+    }
 
     const bool was_ready = slot.state_ == WorkerSlot::State::Ready;
     const bool was_open = supervision_.breaker_open();
@@ -174,6 +205,74 @@ void Pool::run_slot(WorkerSlot& slot) {
   lock.lock();
   if (slot.state_ != WorkerSlot::State::Lost) slot.state_ = WorkerSlot::State::Stopped;
   life_.notify_all();
+}
+
+void Pool::stop_slot(Lock& lock, WorkerSlot& slot, WorkerSlot::Stop why) {
+  const WorkerSlot::Stop before = slot.stop_.load(std::memory_order_relaxed);
+  if (draining() || before >= why) return;
+  switch (slot.state_) {
+    case WorkerSlot::State::Stopped:
+    case WorkerSlot::State::Lost:
+      return;
+    case WorkerSlot::State::Restarting:
+      if (why == WorkerSlot::Stop::Recycle) return;  // it is about to start afresh
+      break;
+    case WorkerSlot::State::Starting:
+    case WorkerSlot::State::Ready:
+      break;
+  }
+  slot.stop_.store(why, std::memory_order_release);
+  dispatch_.leave(lock, slot);
+  slot.wakeup_.set_level(true);
+  slot.wakeup_.notify();
+  for (Task* task = slot.running_; task != nullptr; task = task->next_) task->wake_worker();
+  arm_reoffer(lock);
+  if (before != WorkerSlot::Stop::None) return;  // its grace runs already
+  const TimePoint grace_end = after(now(), options_.stop_grace);
+  Timers::global().schedule(grace_end,
+                            [self = shared_from_this(), &slot, run = slot.runs_, give_up_at = after(grace_end, kForceTime)] {
+                              self->press_slot(slot, run, give_up_at);
+                            });
+}
+
+// On the timer's thread: interrupts a script that did not stop within its grace, again and again, because a
+// single nudge can fall between two system calls; then gives it up.
+void Pool::press_slot(WorkerSlot& slot, uint64_t run, TimePoint give_up_at) {
+  Lock lock(mutex_);
+  const bool runs = slot.state_ == WorkerSlot::State::Starting || slot.state_ == WorkerSlot::State::Ready;
+  if (draining() || slot.runs_ != run || !runs) return;
+  if (now() >= give_up_at) {
+    give_up(lock, slot);
+    return;
+  }
+  lock.unlock();
+  host_.interrupt(slot);
+  Timers::global().schedule(after(now(), std::chrono::milliseconds(20)),
+                            [self = shared_from_this(), &slot, run, give_up_at] { self->press_slot(slot, run, give_up_at); });
+}
+
+// Leaves the thread behind, fails what it holds, and starts another in its place.
+void Pool::give_up(Lock& lock, WorkerSlot& slot) {
+  slot.state_ = WorkerSlot::State::Lost;
+  slot.thread_.abandon();
+  dispatch_.leave(lock, slot);
+  std::vector<Ref<Task>> orphans;
+  for (Task* task = slot.running_; task != nullptr; task = task->next_) orphans.emplace_back(task);
+  const auto lost = std::count_if(slots_.begin(), slots_.end(),
+                                  [](const auto& one) { return one->state_ == WorkerSlot::State::Lost; });
+  std::string error;
+  if (!draining() && slot.stop_.load(std::memory_order_relaxed) == WorkerSlot::Stop::Recycle && lost <= kMostLost) {
+    spawn(lock, error);
+  }
+  life_.notify_all();
+  lock.unlock();
+  for (const Ref<Task>& task : orphans) {
+    Failure failure;
+    failure.reason = Reason::WorkerLost;
+    failure.message = "background worker \"" + options_.name + "\" could not be stopped";
+    task->fail(std::move(failure));
+  }
+  lock.lock();
 }
 
 void Pool::log_run(WorkerSlot& slot, const RunOutcome& outcome, bool was_ready, Duration delay, bool breaker_open) {
@@ -398,7 +497,7 @@ Pool::Sent Pool::send(Payload payload, TimePoint deadline, Interrupt* interrupt,
     return sent;
   }
   // Without a thread for growth the task goes to those that live. An open breaker tries one at a time.
-  if (!dispatch_.has_idle() && !supervision_.breaker_open() && !spawn(lock, sent.detail) && slots_.empty()) {
+  if (!dispatch_.has_idle() && !supervision_.breaker_open() && !spawn(lock, sent.detail) && living(lock) == 0) {
     refuse(SendResult::NoThread);
     return sent;
   }
@@ -462,7 +561,7 @@ Pool::Look Pool::look(TimePoint deadline, Interrupt* interrupt) {
   Lock lock(mutex_);
   if (draining()) return refuse(SendResult::ShuttingDown);
   if (supervision_.breaker_open() && !somebody_may_serve(lock)) return refuse(SendResult::BreakerOpen);
-  if (slots_.empty() && !spawn(lock, look.detail)) return refuse(SendResult::NoThread);
+  if (living(lock) == 0 && !spawn(lock, look.detail)) return refuse(SendResult::NoThread);
   const uint64_t refusals = refusals_;
   while (!(look.snapshot = snapshots_.latest())) {
     if (refusals_ != refusals) return refuse(last_refusal_);

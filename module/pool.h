@@ -37,10 +37,20 @@
 
 namespace igor {
 
+// What a pool's workers take: tasks, which the pool hands out itself; or requests, which the host does, so
+// that the pool is only their life: threads, restarts, breaker.
+enum class PoolKind : uint8_t { Tasks, Requests };
+
+// Which of the waiting workers a task is offered to: the one that began to wait last (its caches are warm),
+// the one that holds the fewest tasks, or the one that began to wait first.
+enum class DispatchPolicy : uint8_t { Shared, LeastBusy, RoundRobin };
+
 struct PoolOptions {
+  PoolKind kind = PoolKind::Tasks;
   std::string name;
   std::string file;  // the entrypoint, absolute
   std::vector<std::pair<std::string, std::string>> env;
+  std::string settings;  // for the host: what its interpreter is configured with for this pool's scripts
   uint32_t num = 0;          // threads started by start()
   uint32_t max_threads = 0;  // 0: max(num, 1)
   uint32_t queue = 0;        // places for accepted tasks that no worker was offered yet
@@ -49,7 +59,15 @@ struct PoolOptions {
   uint64_t max_payload = 64u << 20;  // bytes of one encoded payload
   Duration task_timeout{};           // from acceptance; 0: none
   Duration stop_grace = std::chrono::seconds(5);
+  Duration boot_timeout = std::chrono::seconds(60);  // of wait_ready(), from start()
+  DispatchPolicy dispatch = DispatchPolicy::Shared;
+  uint64_t max_tasks = 0;   // a worker starts afresh after so many; 0: never
+  uint64_t max_memory = 0;  // or when its script holds more bytes between two tasks; 0: never
+  Duration max_wait{};      // for the host: how long a request may wait for a worker; 0: as the host likes
   SupervisionOptions supervision;
+
+  // For the host: kept as long as the pool, and handed on to its successor.
+  std::shared_ptr<void> host_data;
 
   // For tests and tools: called with each of a task's transitions ("accept", "start" and its end:
   // "complete", "fail", "cancel", "timeout") under the task's lock, so that the calls for one task come in
@@ -80,6 +98,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool wait_ready(TimePoint deadline, std::string& error, Failure& failure);
   // Starts the first thread of a lazy pool if none runs.
   bool ensure_started(std::string& error);
+  // One more thread, if max_threads and the breaker allow it. False with a sentence when the system refuses.
+  bool grow(std::string& error);
+  // Threads that have not ended.
+  uint32_t size() const;
 
   void begin_drain();
   // After begin_drain(). Blocks for at most stop_grace and kForceTime; returns how many threads were left
@@ -87,6 +109,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   size_t finish_drain();
   static size_t finish_drain(const std::vector<std::shared_ptr<Pool>>& pools);
   static constexpr Duration kForceTime = std::chrono::seconds(1);
+  // So many threads that could not be stopped are replaced by others; more would eat the machine.
+  static constexpr int kMostLost = 16;
 
   // --- tasks -------------------------------------------------------------------------------------
 
@@ -149,6 +173,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Pool(PoolOptions options, WorkerHost& host, std::weak_ptr<Scope> home);
 
   bool spawn(const Lock&, std::string& error);
+  uint32_t living(const Lock&) const noexcept;
+  void stop_slot(Lock&, WorkerSlot& slot, WorkerSlot::Stop why);
+  void press_slot(WorkerSlot& slot, uint64_t run, TimePoint give_up_at);
+  void give_up(Lock&, WorkerSlot& slot);
   void run_slot(WorkerSlot& slot);
   RunOutcome run_once(WorkerSlot& slot, bool& entered);
   bool await_restart(Lock&, WorkerSlot& slot, TimePoint earliest);

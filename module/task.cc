@@ -114,7 +114,7 @@ Task::UpdateResult Task::update(Payload update, Interrupt* interrupt) {
     const Wakeup::Ticket ticket = worker_wakeup_.ticket();
     if (ended()) return UpdateResult::Closed;
     if (!updates_.full()) break;
-    if (slot_ != nullptr && slot_->draining()) return UpdateResult::Draining;
+    if (slot_ != nullptr && slot_->stopping()) return UpdateResult::Draining;
     if (interrupted(interrupt)) return UpdateResult::Interrupted;
     lock.unlock();
     worker_wakeup_.wait(ticket, kNever, interrupt);

@@ -13,15 +13,50 @@ std::string WorkerSlot::label() const {
   return options().name + " #" + std::to_string(index_);
 }
 
-bool WorkerSlot::draining() const noexcept {
-  return pool_.draining();
+bool WorkerSlot::stopping() const noexcept {
+  return pool_.draining() || stop_.load(std::memory_order_acquire) != Stop::None;
+}
+
+void WorkerSlot::stop(Stop why) {
+  Dispatch::Lock lock(pool_.mutex_);
+  pool_.stop_slot(lock, *this, why);
+}
+
+void WorkerSlot::ready() {
+  Dispatch::Lock lock(pool_.mutex_);
+  pool_.became_ready(lock, *this);
+}
+
+void WorkerSlot::handled() {
+  Dispatch::Lock lock(pool_.mutex_);
+  took_task_ = true;
+  spend(lock);
+  pool_.task_completed(lock);
+}
+
+void WorkerSlot::memory_held(uint64_t bytes) {
+  if (options().max_memory == 0 || bytes <= options().max_memory) return;
+  Dispatch::Lock lock(pool_.mutex_);
+  spent_ = true;
+  recycle_if_spent(lock);
+}
+
+void WorkerSlot::spend(Dispatch::Lock& lock) {
+  ++taken_;
+  if (options().max_tasks != 0 && taken_ >= options().max_tasks) spent_ = true;
+  recycle_if_spent(lock);
+}
+
+// Not while it holds a task: that may take longer than the grace of a stop.
+void WorkerSlot::recycle_if_spent(Dispatch::Lock& lock) {
+  if (spent_ && running_ == nullptr) pool_.stop_slot(lock, *this, Stop::Recycle);
 }
 
 WorkerSlot::Signal WorkerSlot::poll_signal() {
   activity::idle_end();
   Dispatch::Lock lock(pool_.mutex_);
   pool_.became_ready(lock, *this);
-  if (draining()) return Signal::Stop;
+  if (stopping()) return Signal::Stop;
   if (pool_.dispatch_.ask(lock, *this)) return Signal::Task;
   pool_.arm_reoffer(lock);
   return Signal::None;
@@ -32,7 +67,7 @@ WorkerSlot::Signal WorkerSlot::wait_signal(TimePoint deadline, Interrupt* interr
   Dispatch::Lock lock(pool_.mutex_);
   pool_.became_ready(lock, *this);
   for (;;) {
-    if (draining()) return Signal::Stop;
+    if (stopping()) return Signal::Stop;
     if (pool_.dispatch_.ask(lock, *this)) {
       if (!claims_at_once) {
         pool_.dispatch_.unpark(lock, *this);
@@ -56,11 +91,12 @@ Ref<Task> WorkerSlot::claim() {
   activity::idle_end();
   Dispatch::Lock lock(pool_.mutex_);
   pool_.became_ready(lock, *this);
-  if (draining()) return nullptr;
+  if (stopping()) return nullptr;
   while (Ref<Task> task = pool_.dispatch_.take(lock, *this)) {
     if (!task->start(*this)) continue;  // cancelled or timed out on its way
     took_task_ = true;
     pool_.list_running(lock, *this, *task);
+    spend(lock);
     // An event loop that polls the descriptor by itself does not ask again.
     if (keeps_polling_ && !pool_.dispatch_.ask(lock, *this)) pool_.arm_reoffer(lock);
     return task;
@@ -75,14 +111,14 @@ int WorkerSlot::signal_fd(bool keeps_polling) {
   Dispatch::Lock lock(pool_.mutex_);
   pool_.became_ready(lock, *this);
   keeps_polling_ = keeps_polling_ || keeps_polling;
-  bool ready = draining() || pool_.dispatch_.ask(lock, *this);
+  bool ready = stopping() || pool_.dispatch_.ask(lock, *this);
   if (!ready) {
     pool_.arm_reoffer(lock);
     const Wakeup::Ticket ticket = wakeup_.ticket();
     lock.unlock();
     wakeup_.spin_before_poll(ticket);
     lock.lock();
-    ready = draining() || offered_;
+    ready = stopping() || offered_;
   }
   const int fd = wakeup_.fd(ready);
   lock.unlock();
@@ -95,6 +131,7 @@ void WorkerSlot::release(Task& task) {
   Dispatch::Lock lock(pool_.mutex_);
   const bool listed = pool_.unlist_running(lock, *this, task);
   if (task.state() == TaskState::Completed) pool_.task_completed(lock);
+  recycle_if_spent(lock);
   lock.unlock();
   if (listed) task.release();  // the list's reference; the caller has its own
 }
@@ -102,7 +139,7 @@ void WorkerSlot::release(Task& task) {
 void WorkerSlot::script_ended(const Failure& failure) {
   activity::idle_end();
   Failure why = failure;
-  if (draining() && why.reason == Reason::Exited) why.reason = Reason::Shutdown;
+  if (stopping() && why.reason == Reason::Exited) why.reason = Reason::Shutdown;
   Dispatch::Lock lock(pool_.mutex_);
   while (running_ != nullptr) {
     Task* const task = running_;

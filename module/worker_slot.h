@@ -9,12 +9,16 @@
 // of the ways below, is what makes it wait again; how many tasks it holds does not matter.
 //
 // Threads: the calls under "the script's thread" belong to the slot's thread alone. label(), index(),
-// options(), draining() may be used from any. What the pool and its Dispatch keep here is guarded by the
-// pool's lock.
+// options(), stopping() and stop() may be used from any. What the pool and its Dispatch keep here is guarded by
+// the pool's lock.
+//
+// One worker can be told to stop while its pool goes on: its script hears of it as when the pool drains, is
+// interrupted after stop_grace, and given up if that does not help.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <string>
 
 #include "module/clock.h"
@@ -32,6 +36,8 @@ class WorkerSlot {
  public:
   enum class State : uint8_t { Stopped, Starting, Ready, Restarting, Lost };
   enum class Signal : uint8_t { None, Task, Stop, Interrupted };
+  // Why this worker is told to stop: to be started afresh, or for good.
+  enum class Stop : uint8_t { None, Recycle, Retire };
 
   WorkerSlot(Pool& pool, uint32_t index) : pool_(pool), index_(index) {}
 
@@ -39,12 +45,25 @@ class WorkerSlot {
   const PoolOptions& options() const noexcept;
   uint32_t index() const noexcept { return index_; }
   std::string label() const;  // "name #index"
-  bool draining() const noexcept;
+  // The script shall end: the whole pool drains, or this worker was told to.
+  bool stopping() const noexcept;
+  // Tells this worker alone. A Recycle never takes back a Retire.
+  void stop(Stop why);
 
   // For the host, which finds its own thread object by it. Not touched here.
   std::atomic<void*> host_data{nullptr};
 
   // --- the script's thread -----------------------------------------------------------------------
+
+  // The script is ready for work that does not come through the pool (PoolKind::Requests). For tasks the
+  // calls below say so.
+  void ready();
+  // For waiting for such work: stop() and a drain notify it.
+  Wakeup& wakeup() noexcept { return wakeup_; }
+  // A piece of such work was done: counts towards max_tasks.
+  void handled();
+  // What the script holds now, between two pieces of work. Beyond max_memory the worker is recycled.
+  void memory_held(uint64_t bytes);
 
   // Asks for the next signal without blocking. Stop comes first; Task means that claim() has one.
   Signal poll_signal();
@@ -68,12 +87,19 @@ class WorkerSlot {
   friend class Dispatch;
   friend class Pool;
 
+  void spend(std::unique_lock<std::mutex>&);
+  void recycle_if_spent(std::unique_lock<std::mutex>&);
+
   Pool& pool_;
   const uint32_t index_;
   Wakeup wakeup_;
 
   // Guarded by the pool's lock.
   State state_ = State::Stopped;
+  std::atomic<Stop> stop_{Stop::None};  // written under the lock
+  uint64_t runs_ = 0;
+  uint64_t taken_ = 0;          // tasks or requests in this run
+  bool spent_ = false;          // has had its share in this run: recycled as soon as it holds no task
   bool took_task_ = false;      // in this run
   bool keeps_polling_ = false;  // in this run
   bool idle_ = false;           // waits, and is in the idle list

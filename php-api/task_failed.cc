@@ -94,7 +94,7 @@ Failure failure_in_flight() {
   }
   const sapi::PhpThread* const thread = sapi::PhpThread::current();
   if ((failure.reason == Reason::Exited || failure.reason == Reason::Abandoned) && thread != nullptr &&
-      (thread->interrupted() || (thread->slot != nullptr && thread->slot->draining()))) {
+      (thread->interrupted() || (thread->slot != nullptr && thread->slot->stopping()))) {
     failure.reason = Reason::Shutdown;
     failure.message = thread->interrupted() ? "the script was stopped because it did not end by itself in time"
                                             : "the worker was told to stop, and let go of the task";

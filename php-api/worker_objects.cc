@@ -95,7 +95,7 @@ ZEND_METHOD(Igor_Inbox, isStopping) {
   ZEND_PARSE_PARAMETERS_NONE();
   WorkerSlot* const slot = require_worker("Igor\\Inbox::isStopping");
   if (slot == nullptr) RETURN_THROWS();
-  RETURN_BOOL(slot->draining());
+  RETURN_BOOL(slot->stopping());
 }
 
 ZEND_METHOD(Igor_Inbox, stream) {

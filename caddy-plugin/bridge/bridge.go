@@ -124,16 +124,25 @@ func view(s C.igor_str) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(s.da
 
 // EngineOptions is what the PHP engine is started with, once for the life of the process.
 type EngineOptions struct {
-	HTTPThreads int
-	INI         string        // lines of php.ini, "key=value"
-	MaxWait     time.Duration // for an HTTP thread; 0: no bound
+	HTTPThreads  int           // that run a script per request
+	SpareThreads int           // that may be added to these and to HTTP workers under load
+	INI          string        // lines of php.ini, "key=value"
+	MaxWait      time.Duration // for an HTTP thread; 0: no bound
+	MaxIdle      time.Duration // of an added thread; 0: the library's default
+	MaxRequests  int           // after which a thread's engine state is made afresh; 0: never
 }
 
 // StartEngine starts PHP.
 func StartEngine(o EngineOptions) error {
 	var buffer errorBuffer
-	return check(C.shim_engine_start(C.uint32_t(o.HTTPThreads), millis(o.MaxWait), stringPtr(o.INI),
-		C.size_t(len(o.INI)), buffer.ptr(), errorSize), &buffer)
+	engine := C.shim_engine{
+		http_threads:  C.uint32_t(o.HTTPThreads),
+		spare_threads: C.uint32_t(o.SpareThreads),
+		max_wait_ms:   millis(o.MaxWait),
+		max_idle_ms:   millis(o.MaxIdle),
+		max_requests:  C.uint32_t(o.MaxRequests),
+	}
+	return check(C.shim_engine_start(&engine, stringPtr(o.INI), C.size_t(len(o.INI)), buffer.ptr(), errorSize), &buffer)
 }
 
 // StopEngine refuses new requests, ends the running ones within grace, and stops PHP. ErrTimeout says that a thread could
@@ -148,11 +157,15 @@ type Generation uint64
 // Scope names the pools of one php_server, or the global ones.
 type Scope uint64
 
-// OpenGeneration makes an empty generation.
-func OpenGeneration() (Generation, error) {
+// Pool names the workers of one name in a scope.
+type Pool uint64
+
+// OpenGeneration makes an empty generation. What it has in common with its predecessor (0: none) goes on as it is; see
+// igor.h.
+func OpenGeneration(predecessor Generation) (Generation, error) {
 	var buffer errorBuffer
 	var handle C.igor_handle
-	err := check(C.igor_generation_open(&handle, buffer.ptr(), errorSize), &buffer)
+	err := check(C.igor_generation_open(C.igor_handle(predecessor), &handle, buffer.ptr(), errorSize), &buffer)
 	return Generation(handle), err
 }
 
@@ -169,11 +182,11 @@ func (g Generation) OpenScope(label string, global bool) (Scope, error) {
 	return Scope(handle), err
 }
 
-// Start boots the pools that want threads at boot and waits until each is ready, at most timeout. After an error the
-// caller closes the generation.
-func (g Generation) Start(timeout time.Duration) error {
+// Start boots the pools that want threads at boot and waits until each is ready, at most its boot timeout. After an error
+// the caller closes the generation.
+func (g Generation) Start() error {
 	var buffer errorBuffer
-	return check(C.igor_generation_start(C.igor_handle(g), millis(timeout), buffer.ptr(), errorSize), &buffer)
+	return check(C.igor_generation_start(C.igor_handle(g), buffer.ptr(), errorSize), &buffer)
 }
 
 // Close drains and forgets all pools. It blocks for as long as their graces last.
@@ -181,7 +194,26 @@ func (g Generation) Close() error {
 	return check(C.igor_generation_close(C.igor_handle(g)), nil)
 }
 
-// PoolOptions describes one pool of background workers. Zero values mean the library's defaults, where igor.h names one.
+// Kind says what a pool's workers take.
+type Kind int
+
+// The kinds of pools.
+const (
+	Tasks    Kind = C.IGOR_POOL_TASKS    // background workers
+	Requests Kind = C.IGOR_POOL_REQUESTS // HTTP workers
+)
+
+// Dispatch says which of the waiting workers gets a task.
+type Dispatch int
+
+// The ways to choose.
+const (
+	Shared     Dispatch = C.IGOR_DISPATCH_SHARED
+	LeastBusy  Dispatch = C.IGOR_DISPATCH_LEAST_BUSY
+	RoundRobin Dispatch = C.IGOR_DISPATCH_ROUND_ROBIN
+)
+
+// PoolOptions describes one pool of workers. Zero values mean the library's defaults, where igor.h names one.
 type PoolOptions struct {
 	Name                   string // empty: the catch-all of its scope
 	File                   string
@@ -197,13 +229,27 @@ type PoolOptions struct {
 	MaxConsecutiveFailures int
 	BackoffMin             time.Duration
 	BackoffMax             time.Duration
+	Kind                   Kind
+	Dispatch               Dispatch
+	MaxTasks               uint64 // of one worker before it starts afresh; requests, for HTTP workers
+	MaxMemory              uint64 // bytes
+	BootTimeout            time.Duration
+	MaxWait                time.Duration // of a request for an HTTP worker
+	INI                    string        // lines of php.ini, "key=value"
 }
 
 // AddPool adds a pool to the scope.
-func (s Scope) AddPool(o *PoolOptions) error {
-	block := make([]byte, 0, len(o.Name)+len(o.File)+len(o.Env)+1)
-	block = append(append(append(block, o.Name...), o.File...), o.Env...)
+func (s Scope) AddPool(o *PoolOptions) (Pool, error) {
+	block := make([]byte, 0, len(o.Name)+len(o.File)+len(o.Env)+len(o.INI)+1)
+	block = append(append(append(append(block, o.Name...), o.File...), o.Env...), o.INI...)
 	pool := C.shim_pool{
+		ini_len:                  C.uint32_t(len(o.INI)),
+		kind:                     C.uint32_t(o.Kind),
+		dispatch:                 C.uint32_t(o.Dispatch),
+		max_tasks:                C.uint64_t(o.MaxTasks),
+		max_memory:               C.uint64_t(o.MaxMemory),
+		boot_timeout_ms:          millis(o.BootTimeout),
+		max_wait_ms:              millis(o.MaxWait),
 		name_len:                 C.uint32_t(len(o.Name)),
 		file_len:                 C.uint32_t(len(o.File)),
 		env_len:                  C.uint32_t(len(o.Env)),
@@ -221,8 +267,52 @@ func (s Scope) AddPool(o *PoolOptions) error {
 	if o.Reject {
 		pool.overflow_reject = 1
 	}
+	if len(block) == 0 {
+		block = append(block, 0)
+	}
 	var buffer errorBuffer
-	return check(C.shim_pool_add(C.igor_handle(s), &pool, bytesPtr(block), buffer.ptr(), errorSize), &buffer)
+	var handle C.igor_handle
+	err := check(C.shim_pool_add(C.igor_handle(s), &pool, bytesPtr(block), &handle, buffer.ptr(), errorSize), &buffer)
+	return Pool(handle), err
+}
+
+// Action is what can be done to a pool while it runs.
+type Action int
+
+// The actions; see igor.h.
+const (
+	Pause   Action = C.IGOR_POOL_PAUSE
+	Resume  Action = C.IGOR_POOL_RESUME
+	Restart Action = C.IGOR_POOL_RESTART
+	Drain   Action = C.IGOR_POOL_DRAIN
+)
+
+// Control carries out the action and waits for it.
+func (p Pool) Control(action Action) error {
+	var buffer errorBuffer
+	return check(C.igor_pool_control(C.igor_handle(p), C.int(action), buffer.ptr(), errorSize), &buffer)
+}
+
+// RestartWorker tells one worker of the pool to stop and starts it again. ErrGone: there is no such worker.
+func (p Pool) RestartWorker(index uint32) error {
+	var buffer errorBuffer
+	return check(C.igor_worker_restart(C.igor_handle(p), C.uint32_t(index), buffer.ptr(), errorSize), &buffer)
+}
+
+// CancelTask cancels a task of the generation's pools. ErrGone: there is none of this id, or it has ended.
+func (g Generation) CancelTask(id uint64) error {
+	return check(C.igor_task_cancel(C.igor_handle(g), C.uint64_t(id)), nil)
+}
+
+// Report is what the generation's pools and the HTTP threads are and have done, as a JSON document.
+func (g Generation) Report() ([]byte, error) {
+	var text *C.char
+	var size C.size_t
+	if err := check(C.igor_report(C.igor_handle(g), &text, &size), nil); err != nil {
+		return nil, err
+	}
+	defer C.igor_free(unsafe.Pointer(text))
+	return C.GoBytes(unsafe.Pointer(text), C.int(size)), nil
 }
 
 // RunCLI runs a script as PHP's own command line would and returns its exit status. args[0] is the program's name. It

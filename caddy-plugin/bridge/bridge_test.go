@@ -47,7 +47,7 @@ func TestStaleHandlesAreGone(t *testing.T) {
 		if _, err := Generation(handle).OpenScope("x", false); !errors.Is(err, ErrGone) {
 			t.Errorf("OpenScope on generation %#x: %v", handle, err)
 		}
-		if err := Scope(handle).AddPool(&PoolOptions{Name: "x", File: "/x.php", StopGrace: time.Second}); !errors.Is(err, ErrGone) {
+		if _, err := Scope(handle).AddPool(&PoolOptions{Name: "x", File: "/x.php", StopGrace: time.Second}); !errors.Is(err, ErrGone) {
 			t.Errorf("AddPool on scope %#x: %v", handle, err)
 		}
 	}
@@ -70,7 +70,7 @@ func TestEngineOptionsAreChecked(t *testing.T) {
 
 func TestTwoPoolsOfOneName(t *testing.T) {
 	startPHP(t)
-	g, err := OpenGeneration()
+	g, err := OpenGeneration(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,10 +87,10 @@ func TestTwoPoolsOfOneName(t *testing.T) {
 		t.Fatal(err)
 	}
 	pool := &PoolOptions{Name: "mail", File: "/x.php", StopGrace: time.Second, Env: AppendEnv(nil, "A", "b")}
-	if err := s.AddPool(pool); err != nil {
+	if _, err := s.AddPool(pool); err != nil {
 		t.Fatal(err)
 	}
-	err = s.AddPool(pool)
+	_, err = s.AddPool(pool)
 	if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "mail") {
 		t.Errorf("a second pool of the name: %v", err)
 	}

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 /* Raised by one with every change that an older caller would misread. */
-#define IGOR_ABI_VERSION 1u
+#define IGOR_ABI_VERSION 2u
 
 typedef uint64_t igor_handle;
 
@@ -60,9 +60,13 @@ const char *igor_php_version(void) IGOR_NOEXCEPT;
 
 typedef struct igor_engine_options {
   uint32_t size;         /* sizeof(igor_engine_options) */
-  uint32_t http_threads; /* PHP threads for HTTP requests, 1 to 4096 */
+  uint32_t http_threads; /* PHP threads that run a script per request, 1 to 4096 */
   igor_str ini;          /* php.ini text ("key=value\n"...), overrides php.ini files; may be empty */
-  uint32_t max_wait_ms;  /* a request that waits longer for an HTTP thread gets 503; 0: no bound */
+  uint32_t max_wait_ms;  /* a request that waits longer for a PHP thread gets 503; 0: no bound */
+  uint32_t spare_threads; /* threads that may be added under load, to these and to all pools of HTTP
+                             workers together, and are ended when they have nothing to do; 0 to 4096 */
+  uint32_t max_idle_ms;  /* how long an added thread stays without a request; 0: 5000 */
+  uint32_t max_requests; /* a thread's engine state is made afresh after so many requests; 0: never */
 } igor_engine_options;
 
 /* Starts PHP, once in a process's life at a time: IGOR_STATE when it already runs. The engine outlives
@@ -77,16 +81,27 @@ igor_status igor_engine_stop(uint32_t grace_ms) IGOR_NOEXCEPT;
 /* --- Generations, scopes, pools ------------------------------------------------------------------ */
 
 /* A generation is one configuration load. It owns scopes (one per php_server, and the global one),
- * which own pools. Building happens before it starts; closing drains all its pools. */
-igor_status igor_generation_open(igor_handle *generation, char *error, size_t error_size) IGOR_NOEXCEPT;
+ * which own pools. Building happens before it starts; closing drains those of its pools that no later
+ * generation has taken over.
+ *
+ * With a predecessor (0: none), a pool that is added under the same scope label and name as one of the
+ * predecessor's either *is* that one, threads, tasks and all, when its options and its entrypoint (file,
+ * size, time of change) are the same; or it is its successor: tasks that no worker has claimed, counters
+ * and the last snapshot move over to it when the predecessor closes. */
+igor_status igor_generation_open(igor_handle predecessor, igor_handle *generation, char *error,
+                                 size_t error_size) IGOR_NOEXCEPT;
 
 /* `is_global` 1 makes the fallback scope of the generation (at most one). The label is for logs. */
 igor_status igor_scope_open(igor_handle generation, igor_str label, int is_global, igor_handle *scope,
                             char *error, size_t error_size) IGOR_NOEXCEPT;
 
+enum { IGOR_POOL_TASKS = 0, IGOR_POOL_REQUESTS = 1 }; /* background workers; HTTP workers */
+enum { IGOR_DISPATCH_SHARED = 0, IGOR_DISPATCH_LEAST_BUSY = 1, IGOR_DISPATCH_ROUND_ROBIN = 2 };
+
 typedef struct igor_pool_options {
   uint32_t size;
-  igor_str name;          /* empty: the catch-all of its scope */
+  igor_str name;          /* empty: the catch-all of its scope (tasks only). HTTP workers have names of
+                             their own kind: a task is never sent to one */
   igor_str file;          /* absolute path of the entrypoint */
   igor_str env;           /* packed pairs, see "Packed pairs" below */
   uint32_t num;           /* threads started at boot; 0: the first call starts one */
@@ -100,19 +115,57 @@ typedef struct igor_pool_options {
   int32_t max_consecutive_failures; /* the breaker opens after so many; -1: never; 0: 6 */
   uint32_t backoff_min_ms; /* 0: 100 */
   uint32_t backoff_max_ms; /* 0: 10000 */
+  uint32_t kind;          /* IGOR_POOL_* */
+  uint32_t dispatch;      /* IGOR_DISPATCH_*: which of the waiting workers gets a task */
+  uint64_t max_tasks;     /* a worker starts afresh after so many tasks or requests; 0: never */
+  uint64_t max_memory;    /* or when its script holds more bytes than this between two of them; 0: never */
+  uint32_t boot_timeout_ms; /* for a pool with num: until its workers are ready; 0: 60000 */
+  uint32_t max_wait_ms;   /* HTTP workers: a request that waits longer gets 503; 0: as the engine's */
+  igor_str ini;           /* php.ini text for this pool's scripts ("key=value\n"...); may be empty */
 } igor_pool_options;
 
-/* Two pools of one name in a scope: IGOR_INVALID. */
-igor_status igor_pool_add(igor_handle scope, const igor_pool_options *options, char *error, size_t error_size) IGOR_NOEXCEPT;
+/* Two pools of one kind and name in a scope: IGOR_INVALID. `pool` names the pool of this generation, also
+ * after it was restarted; may be NULL. It is stale when the generation closes. */
+igor_status igor_pool_add(igor_handle scope, const igor_pool_options *options, igor_handle *pool, char *error,
+                          size_t error_size) IGOR_NOEXCEPT;
 
 /* Starts the pools that have `num`, and waits until each of their threads has asked for its first
- * signal. IGOR_FAILED (with the script's own error) when one failed max_consecutive_failures times or
- * was not ready within `timeout_ms`; the caller then closes the generation. */
-igor_status igor_generation_start(igor_handle generation, uint32_t timeout_ms, char *error, size_t error_size) IGOR_NOEXCEPT;
+ * signal or request. IGOR_FAILED (with the script's own error) when one failed
+ * max_consecutive_failures times or was not ready within its boot_timeout; the caller then closes the
+ * generation, and the predecessor goes on as it was. */
+igor_status igor_generation_start(igor_handle generation, char *error, size_t error_size) IGOR_NOEXCEPT;
 
-/* Tells all pools to stop, waits for each at most its grace and a bounded end, and forgets them. Blocks.
- * The handles of the generation and its scopes are stale from then on. Senders that wait get an error. */
+/* Tells the pools that are only this generation's to stop, waits for each at most its grace and a bounded
+ * end, and forgets them. Blocks. The handles of the generation, its scopes and pools are stale from then
+ * on. Senders that wait get an error, unless the pool has a successor. IGOR_TIMEOUT: a thread had to be
+ * left behind. */
 igor_status igor_generation_close(igor_handle generation) IGOR_NOEXCEPT;
+
+/* --- Operation ---------------------------------------------------------------------------------- */
+
+enum {
+  IGOR_POOL_PAUSE = 1,   /* hands out no more tasks; senders wait, and the queue fills. Tasks only */
+  IGOR_POOL_RESUME = 2,  /* ends a pause or a drain */
+  IGOR_POOL_RESTART = 3, /* makes a successor of the same options, waits until its workers are ready (when
+                            the pool has any), lets it take over, and tells the old ones to stop */
+  IGOR_POOL_DRAIN = 4    /* a pause, and the workers finish what they hold and end. Tasks only */
+};
+/* Blocks for as long as the action takes (RESTART: the boot; the old workers' end is not waited for).
+ * IGOR_FAILED with a sentence: the new workers did not start, and the old ones go on. */
+igor_status igor_pool_control(igor_handle pool, int action, char *error, size_t error_size) IGOR_NOEXCEPT;
+
+/* Tells one worker of the pool to stop and starts it again. IGOR_GONE: no such worker. */
+igor_status igor_worker_restart(igor_handle pool, uint32_t worker, char *error, size_t error_size) IGOR_NOEXCEPT;
+
+/* Cancels a task as its sender would; the sender's read says so. IGOR_GONE: no such task, or it has
+ * ended. `task` is the id that logs and reports show. */
+igor_status igor_task_cancel(igor_handle generation, uint64_t task) IGOR_NOEXCEPT;
+
+/* What the generation's pools and the HTTP threads are and have done, as one JSON document; its members
+ * are described in docs/reference/report.md. Consistent per pool, not between pools. Free it with
+ * igor_free(). */
+igor_status igor_report(igor_handle generation, char **json, size_t *size) IGOR_NOEXCEPT;
+void igor_free(void *memory) IGOR_NOEXCEPT;
 
 /* --- HTTP requests ---------------------------------------------------------------------------- */
 
@@ -122,7 +175,8 @@ igor_status igor_generation_close(igor_handle generation) IGOR_NOEXCEPT;
 typedef struct igor_request_options {
   uint32_t size;
   igor_handle scope;        /* where worker names resolve; 0: none */
-  igor_str script_filename; /* absolute path of the script */
+  igor_handle worker;       /* the pool of HTTP workers that answers; 0: a thread runs the script */
+  igor_str script_filename; /* absolute path of the script; a worker's entrypoint */
   igor_str method;
   igor_str request_uri;     /* as sent, with the query */
   igor_str query;           /* without '?' */

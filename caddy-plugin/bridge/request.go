@@ -43,6 +43,9 @@ func (d *RequestData) Reset() {
 // SetScope says where worker names resolve.
 func (d *RequestData) SetScope(s Scope) { d.c.scope = C.igor_handle(s) }
 
+// SetWorker says which pool of HTTP workers answers; without one a thread runs the script for this request alone.
+func (d *RequestData) SetWorker(p Pool) { d.c.worker = C.igor_handle(p) }
+
 // SetContentLength tells the length of the body: -1 when it is not known.
 func (d *RequestData) SetContentLength(n int64) { d.c.content_length = C.int64_t(n) }
 

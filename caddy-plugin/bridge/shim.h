@@ -31,6 +31,7 @@ enum {
 
 typedef struct shim_request {
   igor_handle scope;
+  igor_handle worker;
   int64_t content_length;
   int is_http1_0;
   shim_span fields[SHIM_REQUEST_FIELDS];
@@ -45,6 +46,7 @@ static inline igor_status shim_request_start(const shim_request *request, const 
   igor_request_options o = {0};
   o.size = sizeof o;
   o.scope = request->scope;
+  o.worker = request->worker;
   o.script_filename = shim_str(block, request->fields[SHIM_SCRIPT_FILENAME]);
   o.method = shim_str(block, request->fields[SHIM_METHOD]);
   o.request_uri = shim_str(block, request->fields[SHIM_REQUEST_URI]);
@@ -67,12 +69,20 @@ static inline igor_status shim_request_next(igor_handle handle, int kind, const 
   return igor_request_next(handle, kind, s, event);
 }
 
-static inline igor_status shim_engine_start(uint32_t http_threads, uint32_t max_wait_ms, const char *ini,
-                                            size_t ini_len, char *error, size_t error_size) {
+/* igor_engine_options without its string. */
+typedef struct shim_engine {
+  uint32_t http_threads, spare_threads, max_wait_ms, max_idle_ms, max_requests;
+} shim_engine;
+
+static inline igor_status shim_engine_start(const shim_engine *engine, const char *ini, size_t ini_len, char *error,
+                                            size_t error_size) {
   igor_engine_options o = {0};
   o.size = sizeof o;
-  o.http_threads = http_threads;
-  o.max_wait_ms = max_wait_ms;
+  o.http_threads = engine->http_threads;
+  o.spare_threads = engine->spare_threads;
+  o.max_wait_ms = engine->max_wait_ms;
+  o.max_idle_ms = engine->max_idle_ms;
+  o.max_requests = engine->max_requests;
   o.ini.data = ini;
   o.ini.len = ini_len;
   return igor_engine_start(&o, error, error_size);
@@ -84,9 +94,12 @@ static inline igor_status shim_scope_open(igor_handle generation, const char *la
   return igor_scope_open(generation, s, is_global, scope, error, error_size);
 }
 
-/* igor_pool_options without its strings, which lie one after the other in the block: name, file, env. */
+/* igor_pool_options without its strings, which lie one after the other in the block: name, file, env, ini. */
 typedef struct shim_pool {
-  uint32_t name_len, file_len, env_len;
+  uint32_t name_len, file_len, env_len, ini_len;
+  uint32_t kind, dispatch;
+  uint64_t max_tasks, max_memory;
+  uint32_t boot_timeout_ms, max_wait_ms;
   uint32_t num, max_threads, queue, overflow_reject, updates;
   uint64_t max_payload, task_timeout_ms;
   uint32_t stop_grace_ms;
@@ -94,8 +107,8 @@ typedef struct shim_pool {
   uint32_t backoff_min_ms, backoff_max_ms;
 } shim_pool;
 
-static inline igor_status shim_pool_add(igor_handle scope, const shim_pool *pool, const char *block, char *error,
-                                        size_t error_size) {
+static inline igor_status shim_pool_add(igor_handle scope, const shim_pool *pool, const char *block,
+                                        igor_handle *handle, char *error, size_t error_size) {
   igor_pool_options o = {0};
   o.size = sizeof o;
   o.name.data = block;
@@ -104,6 +117,14 @@ static inline igor_status shim_pool_add(igor_handle scope, const shim_pool *pool
   o.file.len = pool->file_len;
   o.env.data = block + pool->name_len + pool->file_len;
   o.env.len = pool->env_len;
+  o.ini.data = o.env.data + pool->env_len;
+  o.ini.len = pool->ini_len;
+  o.kind = pool->kind;
+  o.dispatch = pool->dispatch;
+  o.max_tasks = pool->max_tasks;
+  o.max_memory = pool->max_memory;
+  o.boot_timeout_ms = pool->boot_timeout_ms;
+  o.max_wait_ms = pool->max_wait_ms;
   o.num = pool->num;
   o.max_threads = pool->max_threads;
   o.queue = pool->queue;
@@ -115,7 +136,7 @@ static inline igor_status shim_pool_add(igor_handle scope, const shim_pool *pool
   o.max_consecutive_failures = pool->max_consecutive_failures;
   o.backoff_min_ms = pool->backoff_min_ms;
   o.backoff_max_ms = pool->backoff_max_ms;
-  return igor_pool_add(scope, &o, error, error_size);
+  return igor_pool_add(scope, &o, handle, error, error_size);
 }
 
 static inline igor_status shim_log_next(uint32_t timeout_ms, igor_log_record *record) {

@@ -28,15 +28,15 @@ class Workers : public igor::sapi::CliHost {
       return false;
     };
     igor_handle handle;
-    if (igor_generation_open(&generation_, text, sizeof text) != IGOR_OK) return failed();
+    if (igor_generation_open(0, &generation_, text, sizeof text) != IGOR_OK) return failed();
     if (igor_scope_open(generation_, str("cli"), 1, &handle, text, sizeof text) != IGOR_OK) return failed();
     for (const CliWorker& worker : workers) {
       igor_pool_options options{};
       std::string env;
       if (!translate(worker, options, env, error)) return false;
-      if (igor_pool_add(handle, &options, text, sizeof text) != IGOR_OK) return failed();
+      if (igor_pool_add(handle, &options, nullptr, text, sizeof text) != IGOR_OK) return failed();
     }
-    if (igor_generation_start(generation_, kReadyWithinMs, text, sizeof text) != IGOR_OK) return failed();
+    if (igor_generation_start(generation_, text, sizeof text) != IGOR_OK) return failed();
     scope_ = igor::api::find_scope(handle);
     scope = scope_.get();
     return true;
@@ -53,6 +53,7 @@ class Workers : public igor::sapi::CliHost {
     options.name = str(worker.name);
     options.file = str(worker.file);
     options.stop_grace_ms = 5000;
+    options.boot_timeout_ms = kReadyWithinMs;
     for (const auto& [key, value] : worker.options) {
       if (key.rfind("env.", 0) == 0) {
         igor::append_packed_pair(env, std::string_view(key).substr(4), value);

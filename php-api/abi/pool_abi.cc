@@ -94,6 +94,21 @@ bool read_options(const igor_pool_options& from, PoolOptions& to, std::string& e
     error = "background worker \"" + to.name + "\": updates must be at most 65536";
     return false;
   }
+  if (from.kind > IGOR_POOL_REQUESTS || from.dispatch > IGOR_DISPATCH_ROUND_ROBIN) {
+    error = "background worker \"" + to.name + "\": unknown kind or dispatch";
+    return false;
+  }
+  to.kind = static_cast<PoolKind>(from.kind);
+  to.dispatch = static_cast<DispatchPolicy>(from.dispatch);
+  to.max_tasks = from.max_tasks;
+  to.max_memory = from.max_memory;
+  if (from.boot_timeout_ms != 0) to.boot_timeout = milliseconds(from.boot_timeout_ms);
+  to.max_wait = milliseconds(from.max_wait_ms);
+  to.settings = view(from.ini);
+  if (to.settings.find('\0') != std::string::npos) {
+    error = "background worker \"" + to.name + "\": its php.ini text holds a NUL byte";
+    return false;
+  }
   if (from.max_payload != 0) to.max_payload = from.max_payload;
   to.task_timeout = milliseconds(from.task_timeout_ms);
   to.stop_grace = milliseconds(from.stop_grace_ms);
@@ -138,7 +153,8 @@ size_t close_all_generations() {
 using namespace igor;
 using namespace igor::api;
 
-igor_status igor_generation_open(igor_handle* generation, char* error, size_t error_size) noexcept try {
+igor_status igor_generation_open(igor_handle /*predecessor*/, igor_handle* generation, char* error,
+                                 size_t error_size) noexcept try {
   if (!sapi::Engine::instance().running()) {
     put_error(error, error_size, "the PHP engine is not running");
     return IGOR_STATE;
@@ -171,8 +187,9 @@ igor_status igor_scope_open(igor_handle generation, igor_str label, int is_globa
   return IGOR_FAILED;
 }
 
-igor_status igor_pool_add(igor_handle scope, const igor_pool_options* options, char* error, size_t error_size) noexcept
-    try {
+igor_status igor_pool_add(igor_handle scope, const igor_pool_options* options, igor_handle* pool, char* error,
+                          size_t error_size) noexcept try {
+  if (pool != nullptr) *pool = 0;
   if (options == nullptr || options->size < sizeof(igor_pool_options)) {
     put_error(error, error_size, "igor_pool_options is of another build of igor.h");
     return IGOR_MISMATCH;
@@ -196,15 +213,14 @@ igor_status igor_pool_add(igor_handle scope, const igor_pool_options* options, c
   return IGOR_FAILED;
 }
 
-igor_status igor_generation_start(igor_handle generation, uint32_t timeout_ms, char* error, size_t error_size) noexcept
-    try {
+igor_status igor_generation_start(igor_handle generation, char* error, size_t error_size) noexcept try {
   const auto entry = generations().find(generation);
   if (!entry) {
     put_error(error, error_size, "this configuration is closed");
     return IGOR_GONE;
   }
   std::string problem;
-  if (entry->generation.start(after(now(), milliseconds(timeout_ms)), problem)) return IGOR_OK;
+  if (entry->generation.start(problem)) return IGOR_OK;
   put_error(error, error_size, problem);
   return IGOR_FAILED;
 } catch (const std::bad_alloc&) {

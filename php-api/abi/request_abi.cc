@@ -58,6 +58,7 @@ igor_status igor_request_start(const igor_request_options* given, igor_handle* h
       if (!igor::PackedPairs::well_formed(view(pairs))) return IGOR_INVALID;
     }
     if (from.script_filename.len == 0) return IGOR_INVALID;
+    if (from.worker != 0) return IGOR_GONE;  // no pool of HTTP workers yet
     std::shared_ptr<igor::Scope> scope;
     if (from.scope != 0 && !(scope = igor::api::find_scope(from.scope))) return IGOR_GONE;
 

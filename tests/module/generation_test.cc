@@ -33,7 +33,7 @@ TEST(Generation, StartsAllPoolsThatHaveNumAndNoOther) {
   add(*generation.global(), named("lazy", 0));
   add(*generation.add_scope("server"), named("b", 1));
   std::string error;
-  EXPECT_TRUE(generation.start(kNever, error)) << error;
+  EXPECT_TRUE(generation.start(error)) << error;
   EXPECT_EQ(host.enters, 3);
   EXPECT_EQ(generation.close(), 0u);
   EXPECT_EQ(host.leaves, 3);
@@ -44,7 +44,7 @@ TEST(Generation, AnEmptyOneStartsAndCloses) {
   FakeHost host;
   Generation generation(host);
   std::string error;
-  EXPECT_TRUE(generation.start(TimePoint{}, error));
+  EXPECT_TRUE(generation.start(error));
   EXPECT_EQ(generation.close(), 0u);
 }
 
@@ -62,7 +62,7 @@ TEST(Generation, APoolThatNeverGetsReadyFailsTheStartWithItsOwnWords) {
   bad.supervision.max_consecutive_failures = 2;
   add(*generation.add_scope("server"), bad);
   std::string error;
-  EXPECT_FALSE(generation.start(kNever, error));
+  EXPECT_FALSE(generation.start(error));
   EXPECT_THAT(error, HasSubstr("background worker \"bad\""));
   EXPECT_THAT(error, HasSubstr("no such table in /scripts/bad.php on line 12"));
   EXPECT_EQ(generation.close(), 0u) << "half started, wholly closed";
@@ -78,7 +78,7 @@ TEST(Generation, ScopesOutliveItAndTheirPoolsRefuse) {
     add(*scope, named("", 0));
     add(*generation.global(), named("g", 0));
     std::string error;
-    ASSERT_TRUE(generation.start(kNever, error)) << error;
+    ASSERT_TRUE(generation.start(error)) << error;
   }  // closes
   std::shared_ptr<Pool> pool;
   ASSERT_EQ(scope->find("w", pool), Scope::Lookup::Found);
@@ -116,7 +116,7 @@ TEST(Generation, TheNewOneServesWhileTheOldOneDrains) {
   options.stop_grace = std::chrono::hours(1);
   add(*old->global(), options);
   std::string error;
-  ASSERT_TRUE(old->start(kNever, error));
+  ASSERT_TRUE(old->start(error));
   std::shared_ptr<Pool> pool;
   ASSERT_EQ(old->global()->find("w", pool), Scope::Lookup::Found);
   const Pool::Sent held = test::send(*pool, "hold");
@@ -124,7 +124,7 @@ TEST(Generation, TheNewOneServesWhileTheOldOneDrains) {
 
   Generation next(host);
   add(*next.global(), options);
-  ASSERT_TRUE(next.start(kNever, error));
+  ASSERT_TRUE(next.start(error));
   std::thread closer([&] { EXPECT_EQ(old->close(), 0u); });
   test::eventually([&] { return pool->draining(); });
   ASSERT_EQ(next.global()->find("w", pool), Scope::Lookup::Found);

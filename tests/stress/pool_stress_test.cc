@@ -91,6 +91,7 @@ class Round {
     options.updates = 1 + static_cast<uint32_t>(random_() % 20);
     if (one_in(random_, 2)) options.task_timeout = microseconds(random_() % 3000);
     options.stop_grace = one_in(random_, 2) ? Duration(milliseconds(2)) : Duration(seconds(30));
+    options.boot_timeout = milliseconds(20);  // some of these scripts never get ready
     options.supervision.backoff_min = microseconds(100);
     options.supervision.backoff_max = milliseconds(1);
     options.supervision.max_consecutive_failures = one_in(random_, 3) ? 2 : -1;
@@ -136,7 +137,7 @@ class Round {
       // The time limit stands for the loop's own timers; an interrupt does not reach into a poll.
       poll(&entry, 1, 2);
       if (one_in(random, 3)) std::this_thread::yield();  // busy elsewhere
-      if (slot.draining()) script.last = WorkerSlot::Signal::Stop;
+      if (slot.stopping()) script.last = WorkerSlot::Signal::Stop;
       return slot.claim();
     }
     script.last = slot.wait_signal(one_in(random, 2) ? kNever : after(now(), microseconds(random() % 500)),
@@ -174,7 +175,7 @@ class Round {
         return true;
       case Order::UntilEnded:
         // The sender cancels these, or the deadline or the drain ends them.
-        while (!task->ended() && !script.slot.draining()) {
+        while (!task->ended() && !script.slot.stopping()) {
           pollfd entry{task->worker_fd(), POLLIN, 0};
           poll(&entry, 1, 1);
         }
@@ -382,7 +383,7 @@ TEST(PoolStress, ReloadsUnderLoadLoseNothing) {
       const auto scope = generation->add_scope("server");
       EXPECT_TRUE(scope->add(round.options(""), error)) << error;
       EXPECT_TRUE(scope->add(round.options("b"), error)) << error;
-      generation->start(after(now(), milliseconds(20)), error);  // some of these scripts never get ready
+      generation->start(error);  // some of these scripts never get ready
       std::shared_ptr<Generation> old;
       {
         std::lock_guard lock(mutex);
