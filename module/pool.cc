@@ -33,10 +33,13 @@ uint32_t Pool::living(const Lock&) const noexcept {
 
 bool Pool::spawn(const Lock& lock, std::string& error) {
   if (living(lock) >= options_.max_threads) return true;
-  const auto free = std::find_if(slots_.begin(), slots_.end(),
-                                 [](const auto& slot) { return slot->state_ == WorkerSlot::State::Stopped; });
-  if (free == slots_.end()) slots_.push_back(std::make_unique<WorkerSlot>(*this, static_cast<uint32_t>(slots_.size())));
-  WorkerSlot* const slot = (free == slots_.end() ? slots_.back() : *free).get();
+  const auto retired = std::find_if(slots_.begin(), slots_.end(),
+                                    [](const auto& one) { return one->state_ == WorkerSlot::State::Stopped; });
+  WorkerSlot* slot = retired == slots_.end() ? nullptr : retired->get();
+  if (slot == nullptr) {
+    slots_.push_back(std::make_unique<WorkerSlot>(*this, static_cast<uint32_t>(slots_.size())));
+    slot = slots_.back().get();
+  }
   slot->thread_.join();  // of a retired one: it was past its last use of the lock when it said that it stopped
   slot->stop_.store(WorkerSlot::Stop::None, std::memory_order_release);
   slot->state_ = WorkerSlot::State::Starting;
