@@ -10,6 +10,10 @@ bool Scope::add(PoolOptions options, std::string& error) {
     error = "the configuration that owns scope \"" + label_ + "\" is closed";
     return false;
   }
+  if (options.name.empty() && options.kind == PoolKind::Requests) {
+    error = "a pool of HTTP workers without a name: only background workers can be a catch-all";
+    return false;
+  }
   if (options.name.empty()) {
     if (catch_all_) {
       error = "two background workers without a name in one scope: only one can be the catch-all";
@@ -19,18 +23,22 @@ bool Scope::add(PoolOptions options, std::string& error) {
     return true;
   }
   const std::string name = options.name;
-  if (pools_.contains(name)) {
-    error = "two background workers named \"" + name + "\" in one scope: names must differ";
+  const bool requests = options.kind == PoolKind::Requests;
+  Pools& pools = requests ? request_pools_ : pools_;
+  if (pools.contains(name)) {
+    error = (requests ? "two workers named \"" : "two background workers named \"") + name +
+            "\" in one scope: names must differ";
     return false;
   }
-  pools_.emplace(name, Pool::create(std::move(options), host_, weak_from_this()));
+  pools.emplace(name, Pool::create(std::move(options), host_, weak_from_this()));
   return true;
 }
 
-std::shared_ptr<Pool> Scope::find_named(std::string_view name) {
+std::shared_ptr<Pool> Scope::pool(PoolKind kind, std::string_view name) {
   std::shared_lock lock(mutex_);
-  const auto place = pools_.find(name);
-  return place == pools_.end() ? nullptr : place->second;
+  const Pools& pools = kind == PoolKind::Requests ? request_pools_ : pools_;
+  const auto place = pools.find(name);
+  return place == pools.end() ? nullptr : place->second;
 }
 
 bool Scope::has_workers() {
@@ -39,8 +47,8 @@ bool Scope::has_workers() {
 }
 
 Scope::Lookup Scope::find(std::string_view name, std::shared_ptr<Pool>& pool) {
-  if ((pool = find_named(name))) return Lookup::Found;
-  if (fallback_ && (pool = fallback_->find_named(name))) return Lookup::Found;
+  if ((pool = this->pool(PoolKind::Tasks, name))) return Lookup::Found;
+  if (fallback_ && (pool = fallback_->pool(PoolKind::Tasks, name))) return Lookup::Found;
   const Lookup here = make_from_catch_all(name, pool);
   if (here != Lookup::NoSuchWorker) return here;
   if (fallback_) {
@@ -73,8 +81,9 @@ Scope::Lookup Scope::make_from_catch_all(std::string_view name, std::shared_ptr<
 std::vector<std::shared_ptr<Pool>> Scope::pools() {
   std::shared_lock lock(mutex_);
   std::vector<std::shared_ptr<Pool>> pools;
-  pools.reserve(pools_.size());
+  pools.reserve(pools_.size() + request_pools_.size());
   for (const auto& [name, pool] : pools_) pools.push_back(pool);
+  for (const auto& [name, pool] : request_pools_) pools.push_back(pool);
   return pools;
 }
 

@@ -13,6 +13,9 @@
 #include "php-api/abi/error_text.h"
 #include "php-api/abi/scopes.h"
 #include "sapi/engine.h"
+#if __has_include("sapi/request_queue.h")
+#include "sapi/request_queue.h"
+#endif
 #include "sapi/worker_script.h"
 
 namespace igor::api {
@@ -21,8 +24,9 @@ namespace {
 struct GenerationEntry {
   explicit GenerationEntry(WorkerHost& host) : generation(host) {}
   Generation generation;
-  std::mutex mutex;                 // guards scopes and serializes building
+  std::mutex mutex;                 // guards the handles and serializes building
   std::vector<igor_handle> scopes;  // stale when the generation closes
+  std::vector<igor_handle> pools;   // likewise
 };
 
 using Generations = HandleTable<std::shared_ptr<GenerationEntry>>;
@@ -31,6 +35,13 @@ struct ScopeEntry {
   std::weak_ptr<GenerationEntry> generation;
 };
 using Scopes = HandleTable<std::shared_ptr<ScopeEntry>>;
+// Not the pool itself: a restart puts another in its place.
+struct PoolEntry {
+  std::shared_ptr<Scope> scope;
+  PoolKind kind;
+  std::string name;
+};
+using Pools = HandleTable<std::shared_ptr<PoolEntry>>;
 
 // Never destroyed: threads that had to be left behind may outlive static destruction.
 Generations& generations() {
@@ -39,6 +50,10 @@ Generations& generations() {
 }
 Scopes& scopes() {
   static auto* const table = new Scopes;
+  return *table;
+}
+Pools& pools() {
+  static auto* const table = new Pools;
   return *table;
 }
 WorkerHost& worker_host() {
@@ -123,13 +138,15 @@ bool read_options(const igor_pool_options& from, PoolOptions& to, std::string& e
 }
 
 size_t close_generation(const std::shared_ptr<GenerationEntry>& entry) {
-  std::vector<igor_handle> handles;
+  std::vector<igor_handle> scope_handles, pool_handles;
   {
     std::lock_guard lock(entry->mutex);
-    handles.swap(entry->scopes);
+    scope_handles.swap(entry->scopes);
+    pool_handles.swap(entry->pools);
   }
+  for (const igor_handle handle : pool_handles) pools().take(handle);
   const size_t lost = entry->generation.close();
-  for (const igor_handle handle : handles) scopes().take(handle);
+  for (const igor_handle handle : scope_handles) scopes().take(handle);
   return lost;
 }
 
@@ -138,6 +155,16 @@ size_t close_generation(const std::shared_ptr<GenerationEntry>& entry) {
 std::shared_ptr<Scope> find_scope(igor_handle handle) {
   const auto entry = scopes().find(handle);
   return entry ? entry->scope : nullptr;
+}
+
+std::shared_ptr<Pool> find_pool(igor_handle handle) {
+  const auto entry = pools().find(handle);
+  return entry ? entry->scope->pool(entry->kind, entry->name) : nullptr;
+}
+
+std::shared_ptr<Pool> find_requests_pool(igor_handle handle) {
+  const auto entry = pools().find(handle);
+  return entry && entry->kind == PoolKind::Requests ? entry->scope->pool(entry->kind, entry->name) : nullptr;
 }
 
 size_t close_all_generations() {
@@ -194,17 +221,30 @@ igor_status igor_pool_add(igor_handle scope, const igor_pool_options* options, i
     put_error(error, error_size, "igor_pool_options is of another build of igor.h");
     return IGOR_MISMATCH;
   }
-  const auto found = find_scope(scope);
-  if (!found) {
+  const auto found = scopes().find(scope);
+  const auto generation = found ? found->generation.lock() : nullptr;
+  if (!generation) {
     put_error(error, error_size, "this configuration is closed");
     return IGOR_GONE;
   }
   PoolOptions core;
   std::string problem;
-  if (!read_options(*options, core, problem) || !found->add(std::move(core), problem)) {
+  if (!read_options(*options, core, problem)) {
     put_error(error, error_size, problem);
     return IGOR_INVALID;
   }
+#if __has_include("sapi/request_queue.h")
+  if (core.kind == PoolKind::Requests) core.host_data = sapi::make_request_queue(core);
+#endif
+  const auto entry = std::make_shared<PoolEntry>(PoolEntry{found->scope, core.kind, core.name});
+  std::lock_guard lock(generation->mutex);
+  if (!found->scope->add(std::move(core), problem)) {
+    put_error(error, error_size, problem);
+    return IGOR_INVALID;
+  }
+  if (pool == nullptr || entry->name.empty()) return IGOR_OK;  // a catch-all is no pool itself
+  *pool = pools().insert(entry);
+  generation->pools.push_back(*pool);
   return IGOR_OK;
 } catch (const std::bad_alloc&) {
   return IGOR_NO_MEMORY;

@@ -1,4 +1,5 @@
-// The scopes of all open generations, by handle: how a request finds where its worker names resolve.
+// The scopes and pools of all open generations, by handle: how a request finds where its worker names resolve,
+// and the HTTP workers that answer it.
 #pragma once
 
 #include <memory>
@@ -10,6 +11,12 @@ namespace igor::api {
 
 // Null when the handle is stale or 0. Any thread.
 std::shared_ptr<Scope> find_scope(igor_handle handle);
+
+// The pool that igor_pool_add() named so, as it is today (it may have been restarted). Null when the handle is
+// stale or 0. Any thread.
+std::shared_ptr<Pool> find_pool(igor_handle handle);
+// The same; null for a pool of tasks, too.
+std::shared_ptr<Pool> find_requests_pool(igor_handle handle);
 
 // Closes every generation that is still open; for the engine's stop. Returns how many threads had to be
 // left behind. Blocks, see igor_generation_close().
