@@ -2,6 +2,8 @@
 
 #include <ext/spl/spl_exceptions.h>
 
+#include <algorithm>
+
 namespace igor::api {
 
 ApiThread& ApiThread::current() noexcept {
@@ -21,8 +23,19 @@ void ApiThread::end_request() {
   failure = {};
   zval_ptr_dtor(&signal_stream);
   ZVAL_UNDEF(&signal_stream);
-  for (CachedVars& cached : vars) zval_ptr_dtor(&cached.value);
-  vars.clear();
+  turn_http_request();
+}
+
+void ApiThread::turn_http_request() {
+  // Plain values and enum cases: letting go of them calls nobody.
+  for (CachedVars& cached : vars) {
+    zval_ptr_dtor(&cached.value);
+    ZVAL_UNDEF(&cached.value);
+    cached.name.clear();  // found by nobody any more
+  }
+  // An autoloader may have come here while a snapshot was decoded below it: that one's place must stay.
+  const auto in_use = [](const CachedVars& cached) { return cached.decoding > 0; };
+  if (std::none_of(vars.begin(), vars.end(), in_use)) vars.clear();
 }
 
 bool in_forked_child() {

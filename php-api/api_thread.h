@@ -3,6 +3,10 @@
 //
 // A bailout skips C++ destructors, so values that own memory and live across calls into the engine are
 // kept here instead of in locals; end_request() (the extension's request shutdown) drops what is left.
+//
+// A run of a script is one request, except in HTTP worker mode, where a run serves many: there the host
+// calls turn_http_request() on both edges of each of them, because names may mean other workers in the
+// next one (it can come from another php_server, or after a reload).
 #pragma once
 
 #include <deque>
@@ -41,6 +45,10 @@ struct ApiThread {
   static ApiThread& current() noexcept;
   void begin_request();
   void end_request();
+  // HTTP worker mode: called with no request in hand, before the next one is taken up and after one was
+  // answered. Forgets what belongs to one request: the snapshots that it has read. Runs no script code and
+  // cannot bail out.
+  void turn_http_request();
 };
 
 // Whether this is a forked child, where there are no workers; true after throwing RuntimeException.
