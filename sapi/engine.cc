@@ -197,6 +197,9 @@ bool Engine::start(const EngineOptions& options, std::string& error) {
       break;
   }
   if (!start_php(options, error)) return false;
+  budget_.set_bound(options.spare_threads);
+  max_wait_ = std::chrono::milliseconds(options.max_wait_ms);
+  max_idle_ = std::chrono::milliseconds(options.max_idle_ms == 0 ? 5000 : options.max_idle_ms);
   if (!options.cli) {
     HttpPool::Options pool;
     pool.threads = options.http_threads;

@@ -22,6 +22,7 @@
 
 #include "module/os_thread.h"
 #include "sapi/http_pool.h"
+#include "sapi/thread_budget.h"
 
 struct _zend_module_entry;
 
@@ -31,6 +32,8 @@ struct EngineOptions {
   bool cli = false;  // the command line's conventions instead of the web's; no HTTP threads
   uint32_t http_threads = 1;
   uint32_t max_wait_ms = 0;
+  uint32_t spare_threads = 0;   // may be added under load, to all pools together
+  uint32_t max_idle_ms = 0;     // how long an added thread stays without a request; 0: 5000
   std::string ini;                          // php.ini text that overrides the files
   std::string ini_path;                     // where to look for php.ini, or the file; empty: as PHP was built
   bool ini_ignore = false;                  // read no php.ini at all
@@ -54,6 +57,10 @@ class Engine {
   State state() const noexcept { return state_.load(std::memory_order_acquire); }
   bool running() const noexcept { return state() == State::Running; }
   HttpPool& http() noexcept { return http_; }
+  ThreadBudget& budget() noexcept { return budget_; }
+  // As started with; for those who make pools.
+  std::chrono::milliseconds max_wait() const noexcept { return max_wait_; }
+  std::chrono::milliseconds max_idle() const noexcept { return max_idle_; }
 
   // For threads that run scripts: as configured by zend.max_allowed_stack_size, at least the default.
   size_t thread_stack_bytes() const noexcept { return stack_bytes_; }
@@ -68,6 +75,9 @@ class Engine {
   std::mutex lifecycle_;
   std::atomic<State> state_{State::Stopped};
   HttpPool http_;
+  ThreadBudget budget_;
+  std::chrono::milliseconds max_wait_{0};
+  std::chrono::milliseconds max_idle_{0};
   OsThread main_;
   size_t stack_bytes_ = OsThread::kDefaultStackBytes;
 

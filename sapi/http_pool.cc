@@ -77,8 +77,10 @@ bool HttpPool::submit(HttpRequest& request) {
     std::lock_guard lock(shared.mutex);
     if (!shared.open) return false;
     if (shared.idle.empty()) {
-      request.queued_in(this, shared.max_wait.count() > 0 ? HttpRequest::Clock::now() + shared.max_wait
-                                                          : HttpRequest::Clock::time_point::max());
+      // Not an owner: the engine keeps the pool for as long as there are requests.
+      request.queued_in(std::shared_ptr<RequestHolder>(std::shared_ptr<void>(), this),
+                        shared.max_wait.count() > 0 ? HttpRequest::Clock::now() + shared.max_wait
+                                                    : HttpRequest::Clock::time_point::max());
       shared.queue.emplace_back(&request);
       return true;
     }

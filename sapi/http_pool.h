@@ -21,10 +21,11 @@
 #include "module/os_thread.h"
 #include "module/ref.h"
 #include "sapi/http_request.h"
+#include "sapi/request_holder.h"
 
 namespace igor::sapi {
 
-class HttpPool {
+class HttpPool final : public RequestHolder {
  public:
   struct Options {
     uint32_t threads = 1;
@@ -46,7 +47,7 @@ class HttpPool {
   // Any thread. False when the pool does not take requests: not started, or stopping.
   bool submit(HttpRequest& request);
   // Any thread: takes the request out of the queue; false when it is not in it any more.
-  bool withdraw(HttpRequest& request) noexcept;
+  bool withdraw(HttpRequest& request) noexcept override;
 
   // Refuses what is queued, lets running scripts go on for `grace`, then interrupts them. False when a
   // thread did not end within a second of that: it is left behind.

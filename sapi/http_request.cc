@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "module/packed_pairs.h"
-#include "sapi/http_pool.h"
+#include "sapi/request_holder.h"
 
 namespace igor::sapi {
 
@@ -43,10 +43,10 @@ bool HttpRequest::next(InputKind kind, std::string_view input, HttpEvent& event)
   while (!deliver(event)) {
     if (queue_ && queued_until_ != Clock::time_point::max()) {
       if (caller_wakes_.wait_until(lock, queued_until_) == std::cv_status::timeout && queue_) {
-        // The pool's lock comes before this one, so ask it without ours.
-        HttpPool* pool = queue_;
+        // The holder's lock comes before this one, so ask it without ours.
+        const std::shared_ptr<RequestHolder> holder = queue_;
         lock.unlock();
-        if (pool->withdraw(*this)) refuse();
+        if (holder->withdraw(*this)) refuse();
         lock.lock();
         queue_ = nullptr;  // withdrawn, or a thread has just taken it
       }
@@ -129,13 +129,13 @@ bool HttpRequest::deliver(HttpEvent& event) {
 
 void HttpRequest::give_up() noexcept {
   abort();
-  HttpPool* pool;
+  std::shared_ptr<RequestHolder> holder;
   {
     Lock lock(mutex_);
-    pool = queue_;
+    holder = queue_;
   }
   // Still in the queue: a script that nobody waits for any more, and whose body nobody would send.
-  if (pool && pool->withdraw(*this)) refuse();
+  if (holder && holder->withdraw(*this)) refuse();
 }
 
 void HttpRequest::abort() noexcept {
@@ -148,25 +148,38 @@ void HttpRequest::abort() noexcept {
   php_wakes_.notify_one();
 }
 
+void HttpRequest::abandon() noexcept {
+  Lock lock(mutex_);
+  if (finished_.load(std::memory_order_relaxed)) return;
+  gone_.store(true, std::memory_order_release);
+  finished_.store(true, std::memory_order_release);
+  input_ended_ = true;
+  input_asked_ = false;
+  php_wakes_.notify_one();
+  caller_wakes_.notify_one();
+}
+
 // --- The pool -----------------------------------------------------------------------------------------
 
 void HttpRequest::refuse() noexcept {
+  std::shared_ptr<RequestHolder> holder;  // may be the last owner: let go without the lock
   Lock lock(mutex_);
-  queue_ = nullptr;
+  holder = std::move(queue_);
   refused_ = true;
   finished_.store(true, std::memory_order_release);
   caller_wakes_.notify_one();
 }
 
-void HttpRequest::queued_in(HttpPool* pool, Clock::time_point until) noexcept {
+void HttpRequest::queued_in(std::shared_ptr<RequestHolder> holder, Clock::time_point until) noexcept {
   Lock lock(mutex_);
-  queue_ = pool;
+  queue_ = std::move(holder);
   queued_until_ = until;
 }
 
 void HttpRequest::started() noexcept {
+  std::shared_ptr<RequestHolder> holder;  // as above; the caller keeps it alive
   Lock lock(mutex_);
-  queue_ = nullptr;
+  holder = std::move(queue_);
 }
 
 // --- The PHP thread -----------------------------------------------------------------------------------

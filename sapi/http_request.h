@@ -30,7 +30,7 @@
 
 namespace igor::sapi {
 
-class HttpPool;
+class RequestHolder;
 
 // What the caller knows of the request. Strings are borrowed for the constructor's time.
 struct HttpRequestOptions {
@@ -84,12 +84,15 @@ class HttpRequest : public RefCounted<HttpRequest> {
   // The client is gone: input ends, output is refused from now on. Nothing after the finish.
   void abort() noexcept;
 
+  // The thread that serves it could not be ended and was left behind: the response ends as it is.
+  void abandon() noexcept;
+
   // --- The pool ---------------------------------------------------------------------------------
 
   // Ends a request that no script ran for.
   void refuse() noexcept;
-  // The pool that has it queued, and until when it may wait there; set before it is queued.
-  void queued_in(HttpPool* pool, Clock::time_point until) noexcept;
+  // Who has it queued, and until when it may wait there; set before it is queued.
+  void queued_in(std::shared_ptr<RequestHolder> holder, Clock::time_point until) noexcept;
   // A PHP thread took it from the queue.
   void started() noexcept;
 
@@ -160,7 +163,7 @@ class HttpRequest : public RefCounted<HttpRequest> {
     std::string headers;
   };
   std::deque<Informational> informational_;
-  HttpPool* queue_ = nullptr;  // while queued
+  std::shared_ptr<RequestHolder> queue_;  // while queued
   Clock::time_point queued_until_;
   std::string ready_body_;
   std::string ready_headers_;

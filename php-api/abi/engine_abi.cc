@@ -27,6 +27,11 @@ igor_status igor_engine_start(const igor_engine_options* given, char* error, siz
           "the number of HTTP threads is " + std::to_string(options.http_threads) + "; it must be from 1 to 4096",
           error, error_size);
     }
+    if (options.spare_threads > 4096) {
+      return fail(IGOR_INVALID,
+                  "spare_threads is " + std::to_string(options.spare_threads) + "; it must be from 0 to 4096", error,
+                  error_size);
+    }
     if (view(options.ini).find('\0') != std::string_view::npos) {
       return fail(IGOR_INVALID, "the php.ini text holds a NUL byte", error, error_size);
     }
@@ -42,6 +47,8 @@ igor_status igor_engine_start(const igor_engine_options* given, char* error, siz
     igor::sapi::EngineOptions engine;
     engine.http_threads = options.http_threads;
     engine.max_wait_ms = options.max_wait_ms;
+    engine.spare_threads = options.spare_threads;
+    engine.max_idle_ms = options.max_idle_ms;
     engine.ini = view(options.ini);
     engine.extension = &igor_module_entry;
     std::string problem;

@@ -1,0 +1,337 @@
+#include "sapi/request_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "module/activity.h"
+#include "module/log.h"
+#include "module/timers.h"
+#include "module/worker_slot.h"
+#include "sapi/cpu_load.h"
+
+namespace igor::sapi {
+namespace {
+
+// How often requests that wait are looked after when nothing is to be done for them but to wait.
+constexpr Duration kWatch = std::chrono::milliseconds(100);
+
+HttpRequest::Clock::time_point wait_end(Duration bound) {
+  return bound > Duration::zero() ? HttpRequest::Clock::now() + bound : HttpRequest::Clock::time_point::max();
+}
+
+void log_refused(const std::string& worker, size_t count, const std::string& why) {
+  LogRecord record;
+  record.level = kLogError;
+  record.logger = "worker";
+  record.message = "HTTP requests refused: " + why;
+  record.fields = {{"worker", worker}, {"requests", std::to_string(count)}};
+  LogQueue::global().push(std::move(record));
+}
+
+}  // namespace
+
+RequestQueue::RequestQueue(Options options) : options_(std::move(options)) {}
+
+RequestQueue::~RequestQueue() {
+  for (Waiting& one : waiting_) one.request->refuse();
+  for (const Crew& crew : crews_) {
+    for (uint32_t i = 0; i < crew.spare; ++i) options_.budget->put_back();
+  }
+}
+
+std::shared_ptr<RequestQueue> RequestQueue::of(const Pool& pool) {
+  if (pool.options().kind != PoolKind::Requests) return nullptr;
+  return std::static_pointer_cast<RequestQueue>(pool.options().host_data);
+}
+
+// --- any thread ---------------------------------------------------------------------------------------
+
+bool RequestQueue::submit(HttpRequest& request, const std::shared_ptr<Pool>& pool) {
+  std::shared_ptr<Pool> kept;  // owns the slot while it is woken: its thread may be done and gone by then
+  WorkerSlot* slot;
+  {
+    Lock lock(mutex_);
+    if (idle_.empty()) {
+      crew_of(lock, pool);  // it may have no thread yet
+      const Duration bound = pool->options().max_wait > Duration::zero() ? pool->options().max_wait : options_.max_wait;
+      request.queued_in(shared_from_this(), wait_end(bound));
+      waiting_.push_back({Ref<HttpRequest>(&request), now()});
+      watch(lock, kStall);
+      return true;
+    }
+    slot = &hand_over(lock, Ref<HttpRequest>(&request), kept);
+  }
+  slot->wakeup().notify();
+  return true;
+}
+
+// To the warmest of the idle workers; the caller wakes it without the lock.
+WorkerSlot& RequestQueue::hand_over(const Lock&, Ref<HttpRequest> request, std::shared_ptr<Pool>& kept) {
+  Seat& seat = *idle_.back();
+  idle_.pop_back();
+  seat.idle_ = false;
+  seat.current_ = std::move(request);
+  kept = seat.slot_.pool().shared_from_this();
+  return seat.slot_;
+}
+
+bool RequestQueue::withdraw(HttpRequest& request) noexcept {
+  Lock lock(mutex_);
+  const auto found =
+      std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& one) { return one.request.get() == &request; });
+  if (found == waiting_.end()) return false;
+  waiting_.erase(found);  // the caller holds a reference of its own
+  return true;
+}
+
+RequestQueue::Load RequestQueue::load() const {
+  Lock lock(mutex_);
+  return {static_cast<uint32_t>(waiting_.size()), static_cast<uint32_t>(idle_.size()),
+          waiting_.empty() ? Duration::zero() : Duration(now() - waiting_.front().since)};
+}
+
+void RequestQueue::given_up(WorkerSlot& slot) {
+  Ref<HttpRequest> orphan;
+  {
+    Lock lock(mutex_);
+    for (Seat* seat : seats_) {
+      if (&seat->slot_ != &slot || seat->lost_) continue;
+      orphan = seat->current_;
+      seat->lost_ = true;
+      step_out(lock, *seat);
+    }
+  }
+  if (orphan) orphan->abandon();
+}
+
+// --- a worker's thread --------------------------------------------------------------------------------
+
+void RequestQueue::join(Seat& seat) {
+  Lock lock(mutex_);
+  Crew& crew = crew_of(lock, seat.slot_.pool().shared_from_this());
+  ++crew.here;
+  if (crew.coming > 0) --crew.coming;
+  settle_budget(lock, crew);
+  seats_.push_back(&seat);
+}
+
+void RequestQueue::leave(Seat& seat) {
+  Lock lock(mutex_);
+  std::erase(seats_, &seat);
+  if (!seat.lost_) step_out(lock, seat);
+  forget_gone_crews(lock);
+}
+
+void RequestQueue::step_out(const Lock& lock, Seat& seat) {
+  Crew& crew = crew_of(lock, seat.slot_.pool().shared_from_this());
+  --crew.here;
+  if (seat.retiring_) --crew.retiring;
+  settle_budget(lock, crew);
+}
+
+HttpRequest* RequestQueue::take(Seat& seat, Interrupt* interrupt) {
+  activity::idle_end();
+  WorkerSlot& slot = seat.slot_;
+  Lock lock(mutex_);
+  if (slot.stopping() || interrupted(interrupt)) return nullptr;
+  if (!waiting_.empty()) {
+    seat.current_ = std::move(waiting_.front().request);
+    waiting_.pop_front();
+    seat.current_->started();
+    return seat.current_.get();
+  }
+  const TimePoint idle_until = after(now(), options_.max_idle);
+  seat.idle_ = true;
+  idle_.push_back(&seat);
+  for (;;) {
+    // Before the conditions: what changes them notifies afterwards, so the wait then ends at once.
+    const Wakeup::Ticket ticket = slot.wakeup().ticket();
+    if (!seat.idle_) break;
+    if (slot.stopping() || interrupted(interrupt)) {
+      seat.idle_ = false;
+      std::erase(idle_, &seat);
+      return nullptr;
+    }
+    TimePoint until = kNever;
+    if (may_retire(lock, seat)) {
+      until = idle_until;
+      if (now() >= idle_until) {
+        seat.idle_ = false;
+        std::erase(idle_, &seat);
+        seat.retiring_ = true;
+        ++crew_of(lock, slot.pool().shared_from_this()).retiring;
+        lock.unlock();
+        slot.stop(WorkerSlot::Stop::Retire);
+        return nullptr;
+      }
+    }
+    lock.unlock();
+    slot.wakeup().wait(ticket, until, interrupt);
+    lock.lock();
+  }
+  if (!interrupted(interrupt)) return seat.current_.get();
+  // Somebody else shall serve it: this script is about to be unwound.
+  Ref<HttpRequest> back = std::move(seat.current_);
+  seat.current_ = nullptr;
+  if (!idle_.empty()) {
+    std::shared_ptr<Pool> kept;
+    WorkerSlot& other = hand_over(lock, std::move(back), kept);
+    lock.unlock();
+    other.wakeup().notify();
+    return nullptr;
+  }
+  back->queued_in(shared_from_this(), HttpRequest::Clock::time_point::max());
+  waiting_.push_front({std::move(back), now()});
+  watch(lock, kStall);
+  return nullptr;
+}
+
+void RequestQueue::done(Seat& seat) {
+  Ref<HttpRequest> served;  // its end needs no lock
+  Lock lock(mutex_);
+  served = std::move(seat.current_);
+  seat.current_ = nullptr;
+  lock.unlock();
+}
+
+// --- crews --------------------------------------------------------------------------------------------
+
+RequestQueue::Crew& RequestQueue::crew_of(const Lock&, const std::shared_ptr<Pool>& pool) {
+  for (Crew& crew : crews_) {
+    if (crew.key == pool.get() && !crew.pool.expired()) return crew;
+  }
+  crews_.push_back({pool.get(), pool, pool->options().num});
+  return crews_.back();
+}
+
+// As many from the budget as there are threads beyond `num`, whichever those are.
+void RequestQueue::settle_budget(const Lock&, Crew& crew) {
+  const uint32_t threads = crew.here + crew.coming;
+  const uint32_t wanted = options_.budget != nullptr && threads > crew.num ? threads - crew.num : 0;
+  for (; crew.spare < wanted; ++crew.spare) options_.budget->take_anyway();
+  for (; crew.spare > wanted; --crew.spare) options_.budget->put_back();
+}
+
+void RequestQueue::forget_gone_crews(const Lock& lock) {
+  std::erase_if(crews_, [&](Crew& crew) {
+    const std::shared_ptr<Pool> pool = crew.pool.lock();
+    if (pool && (!pool->draining() || crew.here != 0)) return false;
+    crew.here = crew.coming = 0;
+    settle_budget(lock, crew);
+    return true;
+  });
+}
+
+bool RequestQueue::may_retire(const Lock& lock, const Seat& seat) {
+  const Crew& crew = crew_of(lock, seat.slot_.pool().shared_from_this());
+  return crew.here - crew.retiring > crew.num;
+}
+
+// --- looking after those that wait --------------------------------------------------------------------
+
+void RequestQueue::watch(const Lock&, Duration in) {
+  if (watched_) return;
+  watched_ = Timers::global().schedule(after(now(), in), [self = weak_from_this()] {
+    if (const auto queue = self.lock()) queue->look_after();
+  }) != 0;
+}
+
+// On the timer's thread.
+void RequestQueue::look_after() {
+  std::vector<std::shared_ptr<Pool>> pools;
+  {
+    Lock lock(mutex_);
+    watched_ = false;
+    forget_gone_crews(lock);
+    if (waiting_.empty()) return;
+    for (const Crew& crew : crews_) {
+      if (auto pool = crew.pool.lock()) pools.push_back(std::move(pool));
+    }
+  }
+  Duration next = kWatch;
+  bool served = false;
+  std::string why = "the worker is shutting down";
+  for (const auto& pool : pools) {
+    if (pool->draining()) continue;
+    const Pool::Stats stats = pool->stats();
+    const bool somebody = stats.starting + stats.ready > 0;
+    if (!somebody && stats.breaker_open) {
+      why = "the worker failed " + std::to_string(stats.consecutive_failures) +
+            " times in a row and is not running; it is tried again later";
+      continue;
+    }
+    served = true;
+    if (stats.threads == stats.lost) {
+      std::string error;
+      if (!pool->grow(error)) {
+        served = false;
+        why = error;
+      }
+    } else {
+      next = std::min(next, grow_if_it_helps(pool, stats));
+    }
+  }
+  if (!served) {
+    refuse_all(why);
+    return;
+  }
+  Lock lock(mutex_);
+  if (!waiting_.empty()) watch(lock, next);
+}
+
+// Returns when to look again.
+Duration RequestQueue::grow_if_it_helps(const std::shared_ptr<Pool>& pool, const Pool::Stats& stats) {
+  if (options_.budget == nullptr || stats.threads - stats.lost >= pool->options().max_threads) return kWatch;
+  {
+    Lock lock(mutex_);
+    // Those that start now will take some of them.
+    if (waiting_.size() <= stats.starting + stats.restarting) return kWatch;
+    if (now() - waiting_.front().since < kStall) return kStall;
+  }
+  if (!options_.budget->any_left()) return kWatch;
+  if (options_.cpu_left) {
+    if (!options_.cpu_left()) return kWatch;
+  } else {
+    const CpuLoad::Answer answer = CpuLoad::global().ask();
+    if (answer == CpuLoad::Answer::Unknown) return 4 * kStall;
+    if (answer == CpuLoad::Answer::Saturated) return kWatch;
+  }
+  if (!options_.budget->take()) return kWatch;
+  {
+    Lock lock(mutex_);
+    Crew& crew = crew_of(lock, pool);
+    ++crew.coming;
+    ++crew.spare;
+  }
+  std::string error;
+  const uint32_t before = pool->size();
+  if (pool->grow(error) && pool->size() > before) {
+    LogRecord record;
+    record.logger = "worker";
+    record.message = "requests wait: one HTTP worker more";
+    record.fields = {{"worker", pool->options().name}, {"threads", std::to_string(before + 1)}};
+    LogQueue::global().push(std::move(record));
+    return kStall;
+  }
+  Lock lock(mutex_);
+  Crew& crew = crew_of(lock, pool);
+  if (crew.coming > 0) --crew.coming;
+  settle_budget(lock, crew);
+  return kWatch;
+}
+
+void RequestQueue::refuse_all(const std::string& why) {
+  std::deque<Waiting> refused;
+  std::string worker;
+  {
+    Lock lock(mutex_);
+    refused.swap(waiting_);
+    if (!crews_.empty()) {
+      if (const auto pool = crews_.back().pool.lock()) worker = pool->options().name;
+    }
+  }
+  for (Waiting& one : refused) one.request->refuse();
+  if (!refused.empty()) log_refused(worker, refused.size(), why);
+}
+
+}  // namespace igor::sapi

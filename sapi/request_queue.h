@@ -1,0 +1,138 @@
+// Which HTTP request goes to which worker: the queue in front of a pool of HTTP workers.
+//
+// The pool (module/pool.h) is the workers' life: threads, restarts, breaker. This is their work. A worker
+// that asks (take) gets the oldest request, or becomes idle; a request that comes (submit) goes to the worker
+// that became idle last, because its caches and its memory are the warmest, or waits. It waits at most its
+// pool's max_wait, see RequestHolder.
+//
+// The queue lives longer than one pool: the successor of a pool (reload, restart, changed files) gets the
+// same queue (PoolOptions::host_data), so a request that waits is taken by whoever is there. While any waits,
+// a timer looks after them: is there anybody left to serve them (else they are refused: the breaker is open,
+// or the pool stops without a successor), and would one worker more help (more than kStall waited for,
+// nobody idle, CPU left)? Workers are added up to the pool's max_threads, as long as the ThreadBudget of the
+// whole engine lasts; one beyond the pool's `num` that was idle for max_idle ends.
+//
+// Threads: submit, withdraw and load from any; join, take, done and leave from the worker's thread; given_up
+// from any. Locks: one mutex, before a request's and a leaf otherwise; pools are called without it. Who
+// wakes whom: submit wakes one idle worker through its slot's wakeup(), which stop() and a drain notify too.
+// Lifetime: shared between the pools, their worker threads and the timer.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "module/clock.h"
+#include "module/interrupt.h"
+#include "module/pool.h"
+#include "module/ref.h"
+#include "sapi/http_request.h"
+#include "sapi/request_holder.h"
+#include "sapi/thread_budget.h"
+
+namespace igor::sapi {
+
+class RequestQueue final : public RequestHolder, public std::enable_shared_from_this<RequestQueue> {
+ public:
+  struct Options {
+    Duration max_wait{};                        // of pools that say nothing; 0: no bound
+    Duration max_idle = std::chrono::seconds(5);
+    ThreadBudget* budget = nullptr;             // null: no thread is ever added
+    std::function<bool()> cpu_left;             // whether a thread more can help; empty: CpuLoad
+  };
+  struct Load {
+    uint32_t waiting;
+    uint32_t idle;
+    Duration oldest;  // how long the first in the queue has waited
+  };
+
+  // One worker thread's place at the queue; lives as long as the thread runs its pool's scripts.
+  class Seat {
+   public:
+    Seat(std::shared_ptr<RequestQueue> queue, WorkerSlot& slot) : queue_(std::move(queue)), slot_(slot) {}
+    RequestQueue& queue() const noexcept { return *queue_; }
+    WorkerSlot& slot() const noexcept { return slot_; }
+
+   private:
+    friend class RequestQueue;
+    const std::shared_ptr<RequestQueue> queue_;
+    WorkerSlot& slot_;
+    // Under the queue's lock.
+    Ref<HttpRequest> current_;  // handed over, or being served
+    bool idle_ = false;
+    bool retiring_ = false;
+    bool lost_ = false;
+  };
+
+  // Above this wait a worker more is thought of.
+  static constexpr Duration kStall = std::chrono::milliseconds(5);
+
+  explicit RequestQueue(Options options);
+  ~RequestQueue();
+
+  // The queue of a pool of HTTP workers; null when it has none.
+  static std::shared_ptr<RequestQueue> of(const Pool& pool);
+
+  // False: the queue is closed.
+  bool submit(HttpRequest& request, const std::shared_ptr<Pool>& pool);
+  bool withdraw(HttpRequest& request) noexcept override;
+  Load load() const;
+
+  // --- a worker's thread -----------------------------------------------------------------------------
+
+  void join(Seat& seat);
+  void leave(Seat& seat);
+  // The next request, waiting for it as long as it takes. Null when the script shall end: the worker was told
+  // to stop, or interrupted. The seat keeps it until done().
+  HttpRequest* take(Seat& seat, Interrupt* interrupt);
+  void done(Seat& seat);
+
+  // Any thread: the worker could not be ended, and was left behind. Its request is answered.
+  void given_up(WorkerSlot& slot);
+
+ private:
+  using Lock = std::unique_lock<std::mutex>;
+
+  // A pool that serves this queue, and its threads here.
+  struct Crew {
+    const Pool* key;
+    std::weak_ptr<Pool> pool;
+    uint32_t num;
+    uint32_t here = 0;      // threads that have joined
+    uint32_t coming = 0;    // were started by this queue, and have not joined yet
+    uint32_t spare = 0;     // taken from the budget
+    uint32_t retiring = 0;  // were told to end
+  };
+  struct Waiting {
+    Ref<HttpRequest> request;
+    TimePoint since;
+  };
+
+  WorkerSlot& hand_over(const Lock&, Ref<HttpRequest> request, std::shared_ptr<Pool>& kept);
+  void step_out(const Lock&, Seat& seat);
+  Crew& crew_of(const Lock&, const std::shared_ptr<Pool>& pool);
+  void settle_budget(const Lock&, Crew& crew);
+  void forget_gone_crews(const Lock&);
+  bool may_retire(const Lock&, const Seat& seat);
+  void watch(const Lock&, Duration in);
+  void look_after();
+  Duration grow_if_it_helps(const std::shared_ptr<Pool>& pool, const Pool::Stats& stats);
+  void refuse_all(const std::string& why);
+
+  const Options options_;
+  mutable std::mutex mutex_;
+  std::deque<Waiting> waiting_;
+  std::vector<Seat*> idle_;  // the last one is the warmest
+  std::vector<Seat*> seats_;
+  std::vector<Crew> crews_;
+  bool watched_ = false;
+};
+
+// The host_data of a new pool of HTTP workers, from the running engine's options.
+std::shared_ptr<void> make_request_queue(const PoolOptions& options);
+
+}  // namespace igor::sapi
