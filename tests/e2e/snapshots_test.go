@@ -1,0 +1,180 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/igor-php/igor/tests/e2e/harness"
+)
+
+// Snapshots of background workers, as many readers see them while they are replaced.
+
+// A worker publishes without pause, requests read without pause: every snapshot is whole, nobody goes back
+// in time, and within a request two reads differ only when a newer one came between them.
+func TestSnapshotsUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.Config{
+		Global: "igor {\n num_threads 8\n}",
+		Site:   "php_server {\n" + backgroundWorker("ticker", "ticker.php", "num 1", "stop_grace 10s") + "}",
+		Files: harness.Files{
+			"ticker.php": `<?php
+				$inbox = Igor\Worker::current();
+				for ($n = 1; !$inbox->isStopping(); ++$n) {
+					// Sizes that differ, so that a torn one could not pass for another.
+					frankenphp_worker_set_vars(['n' => $n, 'list' => array_fill(0, 1 + $n % 300, $n), 'map' => ["k$n" => ['deep' => ["v$n"]]], 'end' => $n]);
+					if ($n % 50 === 0) usleep(200); // two CPUs are for readers too
+				}`,
+			"index.php": `<?php
+				$check = function (array $v): int {
+					$n = $v['n'];
+					if ($v !== ['n' => $n, 'list' => array_fill(0, 1 + $n % 300, $n), 'map' => ["k$n" => ['deep' => ["v$n"]]], 'end' => $n]) exit("torn at $n");
+					return $n;
+				};
+				$first = frankenphp_worker_get_vars('ticker');
+				$last = $check($first);
+				for ($i = 0; $i < 20; ++$i) {
+					$next = frankenphp_worker_get_vars('ticker');
+					$n = $check($next);
+					if ($n < $last) exit("from $last back to $n");
+					if ($n === $last && $next !== $first) exit("two of $n");
+					[$last, $first] = [$n, $next];
+				}
+				echo $last;`,
+		},
+	})
+	end := time.Now().Add(2 * time.Second)
+	var reads atomic.Int64
+	parallel(8, func(client int) {
+		last := 0
+		for time.Now().Before(end) {
+			r, err := s.TryGet("/")
+			n, notNumber := strconv.Atoi(r.Body)
+			if err != nil || r.Status != 200 || notNumber != nil || n < last {
+				t.Errorf("client %d, after %d: %d %q, %v", client, last, r.Status, r.Body, err)
+				return
+			}
+			last = n
+			reads.Add(21)
+		}
+	})
+	t.Logf("%d reads", reads.Load())
+}
+
+// The first readers wait for the first snapshot; when the script dies before it, each of them is told of
+// what the script died.
+func TestFirstReadersOfASnapshot(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	reader := fmt.Sprintf(`<?php
+		file_put_contents('%s/' . $_GET['w'], '.', FILE_APPEND | LOCK_EX);
+		try {
+			echo json_encode(frankenphp_worker_get_vars($_GET['w'], 50));
+		} catch (RuntimeException $e) {
+			$p = $e->getPrevious();
+			echo get_class($e), ': ', $e->getMessage(), ' <- ', $p ? implode(', ', [$p->getReason()->name, $p->getErrorClass(), $p->getErrorMessage(),
+				basename((string) $p->getErrorFile()), $p->getErrorLine(), $p->getExitStatus()]) : 'nothing';
+		}`, dir)
+	slow, dies := newGate(t), newGate(t)
+	s := harness.Start(t, harness.Config{
+		Global: "igor {\n num_threads 40\n}",
+		Site:   "php_server {\n" + backgroundWorker("slow", "slow.php") + backgroundWorker("dies", "dies.php", "restart_backoff 10m 10m") + "}",
+		Files: harness.Files{
+			"index.php": reader,
+			"slow.php": fmt.Sprintf(`<?php file_get_contents('%s'); frankenphp_worker_set_vars(['slow' => 'ready']);
+				while (Igor\Worker::current()->receive());`, slow.path),
+			"dies.php": fmt.Sprintf("<?php\nfile_get_contents('%s');\nthrow new DomainException('no database');", dies.path),
+		},
+	})
+	for _, c := range []struct {
+		worker string
+		gate   *gate
+		want   string
+	}{
+		{"slow", slow, `{"slow":"ready"}`},
+		{"dies", dies, "RuntimeException: background worker exited without completing the task <- UncaughtException, DomainException, no database, dies.php, 3, 255"},
+	} {
+		opened := make(chan struct{})
+		go func() {
+			defer close(opened)
+			awaitSize(t, filepath.Join(dir, c.worker), 40)
+			c.gate.awaitReader(t).Close()
+		}()
+		parallel(40, func(i int) {
+			if r, err := s.TryGet("/?w=" + c.worker); err != nil || r.Body != c.want {
+				t.Errorf("reader %d of %s: %q, %v; want %q", i, c.worker, r.Body, err, c.want)
+			}
+		})
+		<-opened
+	}
+}
+
+// Enum cases, large and odd values, through the server; and what can't be had.
+func TestSnapshotsOfEveryKind(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.Config{
+		Site: "php_server {\n" + backgroundWorker("kinds", "kinds.php", "num 1", "max_payload 100MiB") +
+			backgroundWorker("gone", "gone.php") + backgroundWorker("silent", "silent.php") + "}",
+		Files: harness.Files{
+			"kinds.php": `<?php
+				require 'suits.php';
+				$inbox = Igor\Worker::current();
+				$inbox->publish(['suit' => Suit::Hearts, 'by suit' => [Suit::Spades, [Suit::Hearts]]]);
+				while ($job = $inbox->receive()) {
+					match ($job->payload['do']) {
+						'huge' => $inbox->publish(['text' => str_repeat("0123456789abcdef", 4 << 20), 'list' => range(0, 299999)]),
+						'object' => null,
+						'die' => exit(3),
+					};
+					$job->complete();
+					unset($job);
+				}`,
+			"suits.php":  `<?php enum Suit: string { case Hearts = 'h'; case Spades = 's'; }`,
+			"gone.php":   `<?php // removed by the test`,
+			"silent.php": `<?php while (Igor\Worker::current()->receive());`,
+			"index.php": `<?php
+				spl_autoload_register(fn($class) => $class === 'Suit' && require 'suits.php');
+				$try = function (callable $do) { try { return $do(); } catch (Throwable $e) { return get_class($e) . ': ' . $e->getMessage(); } };
+				echo json_encode($try(match ($_GET['do']) {
+					'enum' => function () { $v = frankenphp_worker_get_vars('kinds'); return $v['suit'] === Suit::Hearts && $v['by suit'] === [Suit::Spades, [Suit::Hearts]]; },
+					'huge' => function () {
+						ini_set('memory_limit', '512M');
+						Igor\Worker::send('kinds', ['do' => 'huge'])->await();
+						$v = frankenphp_worker_get_vars('kinds');
+						$before = memory_get_usage();
+						$same = [];
+						for ($i = 0; $i < 50; ++$i) $same[] = frankenphp_worker_get_vars('kinds');
+						return [strlen($v['text']), md5($v['text']) === md5(str_repeat("0123456789abcdef", 4 << 20)), $v['list'] === range(0, 299999),
+							memory_get_usage() - $before < 1 << 20, $same[49] === $v];
+					},
+					'stale' => function () {
+						try { Igor\Worker::send('kinds', ['do' => 'die'])->await(); } catch (Igor\TaskFailed $e) { $reason = $e->getReason()->name; }
+						$v = frankenphp_worker_get_vars('kinds', 0); // the last one, or the first of the next run
+						return [$reason, isset($v['text']) || isset($v['suit'])];
+					},
+					'gone' => fn() => frankenphp_worker_get_vars('gone'),
+					'silent' => fn() => frankenphp_worker_get_vars('silent', 0.05),
+					'unknown' => fn() => frankenphp_worker_get_vars(['kinds', 'unknown']),
+					'set' => fn() => frankenphp_worker_set_vars([]),
+				}));`,
+		},
+	})
+	if err := os.Remove(filepath.Join(s.Root, "gone.php")); err != nil {
+		t.Fatal(err)
+	}
+	s.Get("/?do=enum").MustBe(200, "true")
+	s.Get("/?do=huge").MustBe(200, "[67108864,true,true,true,true]")
+	s.Get("/?do=stale").MustBe(200, `["Exited",true]`)
+	s.Get("/?do=gone").MustBe(200, `"RuntimeException: background worker exited without completing the task"`)
+	s.Get("/?do=silent").MustBe(200, `"RuntimeException: timeout waiting for background worker \"silent\" to publish its vars"`)
+	s.Get("/?do=unknown").MustContain(200, `no background worker named \"unknown\"`)
+	s.Get("/?do=set").MustBe(200, `"RuntimeException: frankenphp_worker_set_vars() can only be called in a background worker"`)
+	if !strings.Contains(s.Log.Tail(200), "gone.php") {
+		t.Error("the log does not name the script that is missing")
+	}
+}
