@@ -31,7 +31,10 @@ BUILD_PACKAGES=(
   libxml2-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev zlib1g-dev libsodium-dev libonig-dev
   libpng-dev libjpeg-dev libwebp-dev libicu-dev libgtest-dev libgmock-dev
 )
-TEST_PACKAGES=(wrk chromium procps psmisc curl valgrind)
+TEST_PACKAGES=(
+  wrk chromium procps psmisc curl valgrind
+  php-amphp-amp php-symfony-http-kernel php-symfony-routing # real code for tests/e2e/frameworks_test.go
+)
 LINT_PACKAGES=(clang-format-19 clang-tidy-19 shellcheck)
 
 # Flags of every PHP build. Zend signals stay off: the web server owns the process's signals.
