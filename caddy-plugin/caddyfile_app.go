@@ -1,6 +1,8 @@
 package igor
 
 import (
+	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -9,13 +11,10 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 )
 
-var appDirectives = []string{"num_threads", "max_wait_time", "php_ini", "worker"}
+var appDirectives = []string{"num_threads", "max_threads", "max_wait_time", "max_idle_time", "max_requests", "php_ini", "worker"}
 
 var laterAppDirectives = map[string]string{
-	"max_threads":   `the number of HTTP threads does not change while the server runs; remove it and set "num_threads" to what a busy hour needs`,
-	"max_idle_time": `the number of HTTP threads does not change while the server runs; remove it`,
-	"max_requests":  `HTTP threads are not restarted after a number of requests; remove it`,
-	"hot_reload":    `browsers are not told of changed files; remove it`,
+	"hot_reload": `browsers are not told of changed files; remove it, and let "watch" in a worker restart it when files change`,
 }
 
 // UnmarshalCaddyfile reads the global options block igor, or frankenphp, which is the same:
@@ -23,7 +22,10 @@ var laterAppDirectives = map[string]string{
 //	{
 //	    igor {
 //	        num_threads   <number>
+//	        max_threads   <number>|auto
 //	        max_wait_time <duration>
+//	        max_idle_time <duration>
+//	        max_requests  <number>
 //	        php_ini       <key> <value>
 //	        php_ini {
 //	            <key> <value>
@@ -38,20 +40,38 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := noArgs(d); err != nil {
 		return err
 	}
+	// Where each directive stands, so that an error that concerns two points at the later one.
+	at := map[string]caddyfile.Dispenser{block: *d}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		var err error
-		switch d.Val() {
+		directive := d.Val()
+		if first, twice := at[directive]; twice && directive != "php_ini" && directive != "worker" {
+			return d.Errf(`%s: is given twice in this block (first at %s); remove one`, directive, source(&first))
+		}
+		at[directive] = *d
+		switch directive {
 		case "num_threads":
 			if a.NumThreads, err = intArg(d, "8"); err == nil && a.NumThreads == 0 {
 				err = d.Err(`num_threads 0: at least one thread is needed; write "num_threads 8", or leave it out for twice the number of CPUs`)
 			}
+		case "max_threads":
+			err = a.parseMaxThreads(d)
 		case "max_wait_time":
 			a.MaxWaitTime, err = durationArg(d, "10s")
+		case "max_idle_time":
+			a.MaxIdleTime, err = durationArg(d, "5s")
+		case "max_requests":
+			// 0 is FrankenPHP's way to say "never".
+			if a.MaxRequests, err = intArg(d, "1000"); err == nil && a.MaxRequests < 0 {
+				err = d.WrapErr(a.check())
+			}
 		case "php_ini":
-			err = a.parsePHPIni(d)
+			err = parsePHPIni(d, &a.PHPIni)
 		case "worker":
 			var w WorkerConfig
-			w, err = parseWorker(d, "the global block", a.Workers)
+			if w, err = parseWorker(d, "the global block", a.Workers); err == nil && len(w.MatchPath) > 0 {
+				err = d.Errf(`match %s: a worker of the global block answers for its script only; put the worker into the php_server whose requests it shall answer`, strings.Join(w.MatchPath, " "))
+			}
 			a.Workers = append(a.Workers, w)
 		default:
 			err = unknownDirective(d, block, appDirectives, laterAppDirectives)
@@ -63,11 +83,49 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.WrapErr(err)
 		}
 	}
+	if err := a.checkThreads(); err != nil {
+		place := at[block]
+		if refused, ok := errors.AsType[*fieldError](err); ok {
+			if p, ok := at[refused.directive]; ok {
+				place = p
+			}
+		}
+		return place.WrapErr(err)
+	}
+	return nil
+}
+
+// checkThreads looks at the numbers of threads as far as this block says them. The workers of php_servers come to that when
+// the configuration is loaded.
+func (a *App) checkThreads() error {
+	var workers []*WorkerConfig
+	for i := range a.Workers {
+		// A share of the CPUs is nobody's mistake on the machine that reads the file.
+		if w := &a.Workers[i]; !w.Background && w.Num.Threads > 0 {
+			workers = append(workers, w)
+		}
+	}
+	_, err := a.plan(workers)
+	return err
+}
+
+func (a *App) parseMaxThreads(d *caddyfile.Dispenser) error {
+	v, err := oneArg(d, "16")
+	if err != nil {
+		return err
+	}
+	if v == "auto" {
+		a.MaxThreads = autoThreads
+		return nil
+	}
+	if a.MaxThreads, err = strconv.Atoi(v); err != nil || a.MaxThreads < 1 {
+		return d.Errf(`max_threads %q: is not a number of threads; write "max_threads 16", or "max_threads auto" for as many as memory allows`, v)
+	}
 	return nil
 }
 
 // parsePHPIni reads php_ini in both of its forms.
-func (a *App) parsePHPIni(d *caddyfile.Dispenser) error {
+func parsePHPIni(d *caddyfile.Dispenser, settings *map[string]string) error {
 	set := func(key string, values []string) error {
 		if len(values) != 1 {
 			return d.Errf(`php_ini %s: a key and a value expected, but %d given; write "php_ini memory_limit 256M" (quote a value with spaces)`, key, len(values))
@@ -75,10 +133,10 @@ func (a *App) parsePHPIni(d *caddyfile.Dispenser) error {
 		if err := checkIni(key, values[0]); err != nil {
 			return d.WrapErr(err)
 		}
-		if a.PHPIni == nil {
-			a.PHPIni = make(map[string]string)
+		if *settings == nil {
+			*settings = make(map[string]string)
 		}
-		a.PHPIni[key] = values[0]
+		(*settings)[key] = values[0]
 		return nil
 	}
 	if args := d.RemainingArgs(); len(args) > 0 {
@@ -129,6 +187,7 @@ func init() {
 	caddy.RegisterModule(FrankenPHP{})
 	caddy.RegisterModule(Handler{})
 	caddy.RegisterModule(Front{})
+	caddy.RegisterModule(Hide{})
 
 	httpcaddyfile.RegisterGlobalOption("igor", parseGlobalBlock("igor"))
 	httpcaddyfile.RegisterGlobalOption("frankenphp", parseGlobalBlock("frankenphp"))

@@ -19,10 +19,10 @@ import (
 var phpDirectives = []string{"name", "root", "split", "env", "resolve_root_symlink", "worker"}
 
 // phpServerDirectives are those that php_server has beyond php's.
-var phpServerDirectives = []string{"index", "try_files", "file_server"}
+var phpServerDirectives = []string{"index", "try_files", "file_server", "hide"}
 
 var laterPHPDirectives = map[string]string{
-	"hot_reload":           `browsers are not told of changed files; remove it`,
+	"hot_reload":           `browsers are not told of changed files; remove it, and let "watch" in a worker restart it when files change`,
 	"request_body_timeout": `use Caddy's own limits ("servers { timeouts { read_body 60s } }" in the global options)`,
 }
 
@@ -161,6 +161,7 @@ type phpServer struct {
 //	    index                <file>|off
 //	    try_files            <files...>
 //	    file_server          off
+//	    hide                 <files...>
 //	    name                 <label>
 //	    env                  <key> <value>
 //	    resolve_root_symlink [true|false]
@@ -232,6 +233,12 @@ func (s *phpServer) unmarshal(d *caddyfile.Dispenser) error {
 				err = d.Errf(`file_server %q: files are served unless it is "off"; remove the line, or use Caddy's own file_server beside php_server`, v)
 			}
 			s.noFiles = true
+		case "hide":
+			hide := d.RemainingArgs()
+			if len(hide) == 0 {
+				err = d.Err(`hide: a file is missing; write "hide *.bak" (names that begin with a dot are never served)`)
+			}
+			s.files.Hide = append(s.files.Hide, hide...)
 		default:
 			var known bool
 			if known, err = s.handler.parseDirective(d, "php_server"); err == nil && !known {
@@ -253,6 +260,20 @@ func (s *phpServer) routes() caddyhttp.RouteList {
 		return []json.RawMessage{caddyconfig.JSONModuleObject(v, "handler", name, nil)}
 	}
 	root := s.handler.Root
+
+	// What a worker's "match" chooses goes there past the front controller, and so it is first; files are still served.
+	var matched caddyhttp.MatchPath
+	for _, w := range s.handler.Workers {
+		matched = append(matched, w.MatchPath...)
+	}
+	if len(matched) > 0 {
+		handler := s.handler
+		handler.FilesFirst = !s.noFiles
+		routes = append(routes, caddyhttp.Route{
+			MatcherSetsRaw: []caddy.ModuleMap{{"path": raw(matched)}},
+			HandlersRaw:    handlerOf(handler, "php"),
+		})
+	}
 
 	switch {
 	case s.index == "off":
@@ -304,7 +325,9 @@ func (s *phpServer) routes() caddyhttp.RouteList {
 		HandlersRaw:    handlerOf(s.handler, "php"),
 	})
 	if !s.noFiles {
-		routes = append(routes, caddyhttp.Route{HandlersRaw: handlerOf(s.files, "file_server")})
+		routes = append(routes, caddyhttp.Route{
+			HandlersRaw: append(handlerOf(Hide{}, "php_hide"), handlerOf(s.files, "file_server")...),
+		})
 	}
 	return routes
 }

@@ -236,35 +236,57 @@ func TestJSONErrors(t *testing.T) {
 	worker := func(fields string) string {
 		return app(`"workers":[{"name":"w","file_name":"w.php","background":true,` + fields + `}]`)
 	}
+	httpWorker := func(fields string) string { return app(`"workers":[{"file_name":"w.php",` + fields + `}]`) }
 	for config, want := range map[string]string{
-		app(`"num_threads":-1`):                  "num_threads -1: must be between 1 and 4096",
-		app(`"max_wait_time":-5`):                "max_wait_time -5ns: must be above zero",
-		app(`"php_ini":{"a=b":"c"}`):             `php_ini "a=b": is not the name of a php.ini setting`,
-		app(`"php_ini":{"a":"b\nc"}`):            `php_ini a: its value has a line break`,
-		worker(`"num":-1`):                       "num -1: must be between 0 and 4096",
-		worker(`"num":3,"max_threads":2`):        "max_threads 2: is below num 3",
-		worker(`"queue":-1`):                     "queue -1: must be between 0 and",
-		worker(`"overflow":"drop"`):              `overflow "drop": must be "block"`,
-		worker(`"updates":-1`):                   "updates -1: must be between",
-		worker(`"max_payload":-1`):               "max_payload -1: must be between",
-		worker(`"timeout":-1`):                   "timeout -1ns: must be above zero",
-		worker(`"stop_grace":"-1s"`):             "stop_grace -1s: must be above zero",
-		worker(`"max_consecutive_failures":-2`):  "max_consecutive_failures -2: must be between -1",
-		worker(`"match_path":["/x"]`):            `a background worker takes tasks, not requests`,
-		worker(`"watch":["x"]`):                  `watch: restarting workers when files change is not available`,
-		worker(`"env":{"A=B":"c"}`):              `env "A=B"`,
-		worker(`"env":{"A":"\u0000"}`):           `env A: its value contains a NUL byte`,
-		app(`"workers":[{"file_name":"w.php"}]`): `worker "w.php" has no "background": HTTP worker mode is not available`,
-		app(`"workers":[{"background":true}]`):   "no script given",
-		app(`"workers":[{"name":"a\u0000b","file_name":"w.php","background":true}]`):                                                                                                       "control characters",
-		app(`"workers":[{"file_name":"w.php","background":true,"num":1}]`):                                                                                                                 "num 1: a worker without a name",
+		app(`"num_threads":-1`):                                          "num_threads -1: must be between 1 and 4096",
+		app(`"max_wait_time":-5`):                                        "max_wait_time -5ns: must be above zero",
+		app(`"php_ini":{"a=b":"c"}`):                                     `php_ini "a=b": is not the name of a php.ini setting`,
+		app(`"php_ini":{"a":"b\nc"}`):                                    `php_ini a: its value has a line break`,
+		worker(`"num":-1`):                                               "num -1: must be between 0 and 4096",
+		worker(`"num":3,"max_threads":2`):                                "max_threads 2: is below num 3",
+		worker(`"queue":-1`):                                             "queue -1: must be between 0 and",
+		worker(`"overflow":"drop"`):                                      `overflow "drop": must be "block"`,
+		worker(`"updates":-1`):                                           "updates -1: must be between",
+		worker(`"max_payload":-1`):                                       "max_payload -1: must be between",
+		worker(`"timeout":-1`):                                           "timeout -1ns: must be above zero",
+		worker(`"stop_grace":"-1s"`):                                     "stop_grace -1s: must be above zero",
+		worker(`"max_consecutive_failures":-2`):                          "max_consecutive_failures -2: must be between -1",
+		worker(`"match_path":["/x"]`):                                    `a background worker takes tasks, not requests`,
+		worker(`"watch":["a[b"]`):                                        `watch "a[b": is not a pattern`,
+		worker(`"watch":[""]`):                                           `watch "": is empty`,
+		worker(`"dispatch":"fair"`):                                      `dispatch "fair": must be "shared"`,
+		worker(`"num":"many"`):                                           `number of threads "many": is not a whole number`,
+		worker(`"num":"0%"`):                                             `number of threads "0%": must be between 1% and 10000% of the CPUs`,
+		worker(`"max_tasks":-1`):                                         "max_tasks -1: must be between 0 and",
+		worker(`"max_memory":-1`):                                        "max_memory -1: must be between 1 byte and 1TiB",
+		worker(`"boot_timeout":-1`):                                      "boot_timeout -1ns: must be above zero",
+		worker(`"max_wait_time":"1s"`):                                   "requests don't wait for a background worker",
+		worker(`"max_requests":5`):                                       `write "max_tasks 5"`,
+		worker(`"php_ini":{"a b":"c"}`):                                  `php_ini "a b": is not the name`,
+		httpWorker(`"queue":5`):                                          `queue: is for workers that take tasks, and worker "w.php" has no "background"`,
+		httpWorker(`"max_tasks":5`):                                      `write "max_requests"`,
+		httpWorker(`"match_path":["x"]`):                                 `match "x": a path starts with "/"`,
+		httpWorker(`"num":-3`):                                           "num -3: must be between 0 and 4096",
+		app(`"max_threads":-2`):                                          `max_threads -2: must be between 1 and 4096, or "auto"`,
+		app(`"num_threads":4,"max_threads":2`):                           "max_threads 2: is below num_threads 4",
+		app(`"max_requests":-2`):                                         "max_requests -2: must be between",
+		app(`"max_idle_time":-2`):                                        "max_idle_time -2ns: must be above zero",
+		app(`"num_threads":2,"workers":[{"file_name":"w.php","num":2}]`): `num_threads 2: HTTP workers alone have 2 threads ("num")`,
+		app(`"max_threads":2,"workers":[{"file_name":"w.php","num":2}]`): `max_threads 2: HTTP workers alone have 2 threads ("num")`,
+		app(`"max_threads":9,"workers":[{"file_name":"w.php","num":2,"max_threads":10}]`): `is above the global max_threads 9; lower it`,
+		worker(`"env":{"A=B":"c"}`):                                                  `env "A=B"`,
+		worker(`"env":{"A":"\u0000"}`):                                               `env A: its value contains a NUL byte`,
+		app(`"workers":[{"file_name":"w.php"},{"file_name":"w.php"}]`):               `worker "w.php": the global block has two HTTP workers of this file`,
+		app(`"workers":[{"background":true}]`):                                       "no script given",
+		app(`"workers":[{"name":"a\u0000b","file_name":"w.php","background":true}]`): "control characters",
+		app(`"workers":[{"file_name":"w.php","background":true,"num":1}]`):           "num 1: a worker without a name",
 		app(`"workers":[{"name":"w","file_name":"w.php","background":true},{"name":"w","file_name":"w.php","background":true}]`):                                                           `name "w": the global block has two workers of this name`,
 		app(`"workers":[{"file_name":"w.php","background":true},{"file_name":"w.php","background":true}]`):                                                                                 `without a "name"`,
 		worker(`"restart_backoff_min":"2s","restart_backoff_max":"1s"`):                                                                                                                    "the first pause is longer than the longest",
 		`{"apps":{"http":{"servers":{"s":{"listen":[":0"],"routes":[{"handle":[{"handler":"php","split_path":[""]}]}]}}}}}`:                                                                `split ""`,
 		`{"apps":{"http":{"servers":{"s":{"listen":[":0"],"routes":[{"handle":[{"handler":"php","split_path":["．php"]}]}]}}}}}`:                                                            "only visible ASCII",
 		`{"apps":{"http":{"servers":{"s":{"listen":[":0"],"routes":[{"handle":[{"handler":"php","env":{"":"x"}}]}]}}}}}`:                                                                   `env ""`,
-		`{"apps":{"http":{"servers":{"s":{"listen":[":0"],"routes":[{"handle":[{"handler":"php","workers":[{"file_name":"w.php"}]}]}]}}}}}`:                                                `has no "background"`,
+		`{"apps":{"http":{"servers":{"s":{"listen":[":0"],"routes":[{"handle":[{"handler":"php","workers":[{"file_name":"w.php","overflow":"block"}]}]}]}}}}}`:                             `has no "background"`,
 		`{"apps":{"http":{"servers":{"s":{"listen":[":0"],"routes":[{"handle":[{"handler":"php","server_idx":3,"workers":[{"name":"w","background":true,"file_name":"gone.php"}]}]}]}}}}}`: `gone.php does not exist`,
 		app(`"workers":[{"name":"` + strings.Repeat("n", 256) + `","file_name":"w.php","background":true}]`):                                                                               "is 256 bytes long",
 	} {
@@ -277,7 +299,7 @@ func TestJSONErrors(t *testing.T) {
 
 func TestSuggestions(t *testing.T) {
 	for given, want := range map[string]string{
-		"nmae": "name", "fle": "file", "backgroud": "background", "queu": "queue", "num_thread": "", "xyz": "", "timeuot": "timeout",
+		"nmae": "name", "dispach": "dispatch", "fle": "file", "backgroud": "background", "queu": "queue", "num_thread": "", "xyz": "", "timeuot": "timeout",
 		"maxthreads": "max_threads", "n": "", "": "", strings.Repeat("long", 40): "", "ENV": "",
 	} {
 		if got := nearest(given, workerDirectives); got != want {
@@ -338,6 +360,6 @@ func FuzzWorkerBlock(f *testing.F) {
 		if err := again.check(); err != nil {
 			t.Fatalf("accepted from a Caddyfile, refused from JSON: %v\n%s", err, data)
 		}
-		_ = again.poolOptions()
+		_ = again.poolOptions(0, 0)
 	})
 }

@@ -64,15 +64,15 @@ func parseDuration(d *caddyfile.Dispenser, directive, v, example string) (caddy.
 	return caddy.Duration((dur + time.Millisecond - 1).Truncate(time.Millisecond)), nil
 }
 
-func sizeArg(d *caddyfile.Dispenser, example string) (int64, error) {
+func sizeArg(d *caddyfile.Dispenser, example string, limit uint64, limitText string) (int64, error) {
 	directive := d.Val()
 	v, err := oneArg(d, example)
 	if err != nil {
 		return 0, err
 	}
 	size, err := humanize.ParseBytes(v)
-	if err != nil || size == 0 || size > maxPayloadLimit {
-		return 0, d.Errf(`%s %q: is not a size between 1 byte and 4GiB; write "%s %s"`, directive, v, directive, example)
+	if err != nil || size == 0 || size > limit {
+		return 0, d.Errf(`%s %q: is not a size between 1 byte and %s; write "%s %s"`, directive, v, limitText, directive, example)
 	}
 	return int64(size), nil
 }

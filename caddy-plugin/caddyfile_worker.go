@@ -7,32 +7,44 @@ import (
 )
 
 var workerDirectives = []string{
-	"name", "file", "num", "background", "env", "queue", "overflow", "timeout", "updates", "max_payload", "stop_grace",
-	"max_consecutive_failures", "restart_backoff", "max_threads",
+	"name", "file", "num", "max_threads", "background", "match", "watch", "env", "php_ini", "queue", "overflow", "dispatch",
+	"timeout", "updates", "max_payload", "max_wait_time", "max_tasks", "max_requests", "max_memory", "boot_timeout",
+	"stop_grace", "max_consecutive_failures", "restart_backoff",
 }
 
 var laterWorkerDirectives = map[string]string{
-	"max_requests":  "workers run until they end by themselves; remove it",
-	"max_idle_time": "workers of a pool stay once they are started; remove it",
+	"max_idle_time": `how long a thread beyond "num" stays idle is said by "max_idle_time" in the global block; remove it here`,
 }
+
+// repeatable are the directives that add to what is there.
+var repeatable = map[string]bool{"env": true, "php_ini": true, "watch": true}
 
 // parseWorker reads a worker directive; d stands on its name.
 //
-//	worker [<file> [<num>]] {
+//	worker [<file> [<num>|watch]] {
 //	    name                     <name>
 //	    file                     <file>
-//	    num                      <threads at boot>
+//	    num                      <threads at boot>|auto|<share of the CPUs>%
+//	    max_threads              <threads>
 //	    background
+//	    match                    <paths...>
+//	    watch                    [<patterns...>]
 //	    env                      <key> <value>
+//	    php_ini                  <key> <value>
 //	    queue                    <tasks>
 //	    overflow                 block|reject
-//	    timeout                  <duration>
+//	    dispatch                 shared|least_busy|round_robin
+//	    timeout                  <duration>|none
 //	    updates                  <number>
 //	    max_payload              <size>
+//	    max_wait_time            <duration>
+//	    max_tasks                <tasks>
+//	    max_requests             <requests>
+//	    max_memory               <size>
+//	    boot_timeout             <duration>
 //	    stop_grace               <duration>
 //	    max_consecutive_failures <number>|-1
 //	    restart_backoff          <min> <max>
-//	    max_threads              <threads>
 //	}
 //
 // A background worker without a name is the catch-all of its scope.
@@ -47,13 +59,12 @@ func parseWorker(d *caddyfile.Dispenser, where string, before []WorkerConfig) (W
 	}
 	if len(args) > 1 {
 		if args[1] == "watch" {
-			w.Watch = append(w.Watch, "")
+			w.Watch = []string{defaultWatchPattern}
 		} else {
-			num, err := parseInt(d, "worker "+args[0], args[1], "2")
-			if err != nil {
+			var err error
+			if w.Num, err = parseThreads(d, "worker "+args[0], args[1]); err != nil {
 				return w, err
 			}
-			w.Num = num
 		}
 	}
 	if len(args) > 2 {
@@ -62,7 +73,7 @@ func parseWorker(d *caddyfile.Dispenser, where string, before []WorkerConfig) (W
 
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		directive := d.Val()
-		if directive != "env" {
+		if !repeatable[directive] {
 			if first, twice := at[directive]; twice && directive != "worker" {
 				return w, d.Errf(`%s: is given twice in this worker (first at %s); remove one`, directive, source(&first))
 			}
@@ -86,6 +97,24 @@ func parseWorker(d *caddyfile.Dispenser, where string, before []WorkerConfig) (W
 	return w, nil
 }
 
+func parseThreads(d *caddyfile.Dispenser, directive, v string) (ThreadCount, error) {
+	n, err := parseThreadCount(v)
+	if err != nil {
+		return n, d.Errf(`%s %q: %v; write "%s 2", "%s auto" (one per CPU) or "%s 50%%" (of the CPUs)`, directive, v, err, directive, directive, directive)
+	}
+	return n, nil
+}
+
+// countArg reads a number that means nothing when it is 0.
+func countArg(d *caddyfile.Dispenser, example, zero string) (int, error) {
+	directive := d.Val()
+	n, err := intArg(d, example)
+	if err == nil && n == 0 {
+		err = d.Errf(`%s 0: %s; write "%s %s", or remove it`, directive, zero, directive, example)
+	}
+	return n, err
+}
+
 // parseDirective reads one line of a worker block.
 func (w *WorkerConfig) parseDirective(d *caddyfile.Dispenser) (err error) {
 	switch d.Val() {
@@ -99,7 +128,10 @@ func (w *WorkerConfig) parseDirective(d *caddyfile.Dispenser) (err error) {
 		}
 		w.FileName, err = oneArg(d, "thumbnails.php")
 	case "num":
-		w.Num, err = intArg(d, "2")
+		var v string
+		if v, err = oneArg(d, "2"); err == nil {
+			w.Num, err = parseThreads(d, "num", v)
+		}
 	case "background":
 		w.Background = true
 		err = noArgs(d)
@@ -109,14 +141,36 @@ func (w *WorkerConfig) parseDirective(d *caddyfile.Dispenser) (err error) {
 		w.Queue, err = intArg(d, "100")
 	case "overflow":
 		w.Overflow, err = oneArg(d, "reject")
+	case "dispatch":
+		if w.Dispatch, err = oneArg(d, "round_robin"); err == nil && w.Dispatch == "" {
+			err = d.Err(`dispatch "": is empty; write "dispatch shared", "dispatch least_busy" or "dispatch round_robin"`)
+		}
 	case "timeout":
-		w.Timeout, err = durationArg(d, "30s")
+		if args := d.RemainingArgs(); len(args) == 1 && args[0] == "none" {
+			return nil
+		} else if len(args) == 1 {
+			w.Timeout, err = parseDuration(d, "timeout", args[0], "30s")
+		} else {
+			err = d.Errf(`timeout: one duration expected, but %d given; write "timeout 30s", or "timeout none"`, len(args))
+		}
+	case "max_wait_time":
+		w.MaxWaitTime, err = durationArg(d, "10s")
+	case "max_tasks":
+		w.MaxTasks, err = countArg(d, "1000", "a worker has to take tasks")
+	case "max_requests":
+		w.MaxRequests, err = countArg(d, "1000", "a worker has to answer requests")
+	case "max_memory":
+		w.MaxMemory, err = sizeArg(d, "128MiB", maxMemoryLimit, "1TiB")
+	case "boot_timeout":
+		w.BootTimeout, err = durationArg(d, "60s")
+	case "php_ini":
+		err = parsePHPIni(d, &w.PHPIni)
 	case "updates":
 		if w.Updates, err = intArg(d, "16"); err == nil && w.Updates == 0 {
 			err = d.Err(`updates 0: at least one place is needed; write "updates 16"`)
 		}
 	case "max_payload":
-		w.MaxPayload, err = sizeArg(d, "16MiB")
+		w.MaxPayload, err = sizeArg(d, "16MiB", maxPayloadLimit, "4GiB")
 	case "stop_grace":
 		w.StopGrace, err = durationArg(d, "5s")
 	case "max_consecutive_failures":
@@ -130,15 +184,17 @@ func (w *WorkerConfig) parseDirective(d *caddyfile.Dispenser) (err error) {
 			w.RestartBackoffMax, err = parseDuration(d, "restart_backoff", args[1], "100ms 10s")
 		}
 	case "max_threads":
-		if w.MaxThreads, err = intArg(d, "4"); err == nil && w.MaxThreads == 0 {
-			err = d.Err(`max_threads 0: a pool needs at least one thread; write "max_threads 4", or remove it`)
-		}
+		w.MaxThreads, err = countArg(d, "4", "a pool needs at least one thread")
 	case "match":
 		if w.MatchPath = d.RemainingArgs(); len(w.MatchPath) == 0 {
 			err = d.Err(`match: a path is missing; write "match /api/*"`)
 		}
 	case "watch":
-		w.Watch = append(d.RemainingArgs(), "")
+		if args := d.RemainingArgs(); len(args) > 0 {
+			w.Watch = append(w.Watch, args...)
+		} else {
+			w.Watch = append(w.Watch, defaultWatchPattern)
+		}
 	default:
 		err = unknownDirective(d, "worker", workerDirectives, laterWorkerDirectives)
 	}

@@ -1,10 +1,8 @@
 package igor
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,7 +48,9 @@ func (library) OpenGeneration(predecessor bridge.Generation) (bridge.Generation,
 func (library) OpenScope(g bridge.Generation, label string, global bool) (bridge.Scope, error) {
 	return g.OpenScope(label, global)
 }
-func (library) AddPool(s bridge.Scope, o *bridge.PoolOptions) (bridge.Pool, error) { return s.AddPool(o) }
+func (library) AddPool(s bridge.Scope, o *bridge.PoolOptions) (bridge.Pool, error) {
+	return s.AddPool(o)
+}
 func (library) StartGeneration(g bridge.Generation) error { return g.Start() }
 func (library) CloseGeneration(g bridge.Generation) error { return g.Close() }
 
@@ -65,10 +65,8 @@ type engine struct {
 	settings engineSettings
 	backend  backend
 
-	// slots bounds how many requests are inside the library at once. One there holds an OS thread while it waits, and Go
-	// ends the process at ten thousand of those. The rest wait here, as goroutines, first come first served. There are
-	// more slots than PHP threads, so that a thread that comes free finds its next request at once.
-	slots chan struct{}
+	// gate is before the threads that run a script per request.
+	gate *gate
 	// closing is closed when the engine begins to stop: nobody waits for a slot any longer.
 	closing chan struct{}
 
@@ -80,9 +78,11 @@ type engine struct {
 
 // engineSettings can only be chosen when PHP starts.
 type engineSettings struct {
-	threads int
-	maxWait time.Duration
-	ini     string
+	threads     threadPlan
+	maxWait     time.Duration
+	maxIdle     time.Duration
+	maxRequests int
+	ini         string
 }
 
 const engineKey = "php"
@@ -102,15 +102,18 @@ func acquireEngine(settings engineSettings, logger *zap.Logger) (*engine, error)
 		e := &engine{
 			settings: settings,
 			backend:  theBackend,
-			slots:    make(chan struct{}, 2*settings.threads),
+			gate:     newGate(settings.threads.scripts+settings.threads.spare, settings.maxWait),
 			closing:  make(chan struct{}),
 			gone:     make(chan struct{}),
 		}
 		began := time.Now()
 		err := e.backend.StartEngine(bridge.EngineOptions{
-			HTTPThreads: settings.threads,
-			INI:         settings.ini,
-			MaxWait:     settings.maxWait,
+			HTTPThreads:  settings.threads.scripts,
+			SpareThreads: settings.threads.spare,
+			INI:          settings.ini,
+			MaxWait:      settings.maxWait,
+			MaxIdle:      settings.maxIdle,
+			MaxRequests:  settings.maxRequests,
 		})
 		logSink.start()
 		if err != nil {
@@ -120,7 +123,8 @@ func acquireEngine(settings engineSettings, logger *zap.Logger) (*engine, error)
 		lastEngine.Store(e)
 		logger.Info("PHP started",
 			zap.String("version", bridge.PHPVersion()),
-			zap.Int("num_threads", settings.threads),
+			zap.Int("num_threads", settings.threads.total),
+			zap.Int("max_threads", settings.threads.total+settings.threads.spare),
 			zap.Duration("took", time.Since(began)))
 		return e, nil
 	})
@@ -142,12 +146,23 @@ func releaseEngine() error {
 
 func (e *engine) warnOfOtherSettings(wanted engineSettings, logger *zap.Logger) {
 	const message = "this setting takes effect only when the server is started again; PHP goes on with the old one"
-	if wanted.threads != e.settings.threads {
-		logger.Warn(message, zap.String("setting", "num_threads"), zap.Int("running", e.settings.threads), zap.Int("configured", wanted.threads))
+	number := func(setting string, running, configured int) {
+		if running != configured {
+			logger.Warn(message, zap.String("setting", setting), zap.Int("running", running), zap.Int("configured", configured))
+		}
 	}
-	if wanted.maxWait != e.settings.maxWait {
-		logger.Warn(message, zap.String("setting", "max_wait_time"), zap.Duration("running", e.settings.maxWait), zap.Duration("configured", wanted.maxWait))
+	duration := func(setting string, running, configured time.Duration) {
+		if running != configured {
+			logger.Warn(message, zap.String("setting", setting), zap.Duration("running", running), zap.Duration("configured", configured))
+		}
 	}
+	running := e.settings
+	// HTTP workers come and go with a reload, and their threads with them; what stays is the number for other scripts.
+	number("num_threads", running.threads.scripts, wanted.threads.scripts)
+	number("max_threads", running.threads.spare, wanted.threads.spare)
+	duration("max_wait_time", running.maxWait, wanted.maxWait)
+	duration("max_idle_time", running.maxIdle, wanted.maxIdle)
+	number("max_requests", running.maxRequests, wanted.maxRequests)
 	if wanted.ini != e.settings.ini {
 		logger.Warn(message, zap.String("setting", "php_ini"))
 	}
@@ -176,35 +191,3 @@ func (e *engine) stop(grace time.Duration) error {
 	})
 	return e.stopErr
 }
-
-// admit waits for a slot: at most max_wait_time, while the client is there and the engine runs.
-func (e *engine) admit(ctx context.Context) error {
-	select {
-	case e.slots <- struct{}{}:
-		return nil
-	default:
-	}
-	var expired <-chan time.Time
-	if e.settings.maxWait > 0 {
-		timer := time.NewTimer(e.settings.maxWait)
-		defer timer.Stop()
-		expired = timer.C
-	}
-	select {
-	case e.slots <- struct{}{}:
-		return nil
-	case <-expired:
-		return errOverloaded
-	case <-e.closing:
-		return bridge.ErrState
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// dismiss gives the slot back.
-func (e *engine) dismiss() { <-e.slots }
-
-// defaultThreads is the number of HTTP threads when none is configured: two per CPU, because scripts wait as often as they
-// compute, and at least four, because some wait long for their tasks.
-func defaultThreads() int { return max(4, 2*runtime.GOMAXPROCS(0)) }

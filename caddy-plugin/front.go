@@ -81,7 +81,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	}
 	switch at := splitPosition(clean, f.SplitPath); {
 	case at >= 0: // a script, and perhaps its path info
-		if f.isFile(joinBelow(root, clean[:at])) {
+		if isFile(joinBelow(root, clean[:at])) {
 			f.rewrite(r, clean)
 		} else {
 			f.rewrite(r, "/"+f.Index)
@@ -91,7 +91,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		switch {
 		case err == nil && !info.IsDir() && !slashed:
 			f.rewrite(r, clean)
-		case err == nil && info.IsDir() && f.isFile(joinBelow(root, path.Join(clean, f.Index))):
+		case err == nil && info.IsDir() && isFile(joinBelow(root, path.Join(clean, f.Index))):
 			if !slashed && clean != "/" {
 				return f.addSlash(w, repl)
 			}
@@ -103,7 +103,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	return next.ServeHTTP(w, r)
 }
 
-func (f *Front) isFile(name string) bool {
+func isFile(name string) bool {
 	info, err := os.Stat(name)
 	return err == nil && !info.IsDir()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,8 +38,12 @@ type Handler struct {
 	// Environment variables for scripts and workers, also in $_SERVER. Placeholders are replaced for each request.
 	Env map[string]string `json:"env,omitempty"`
 
-	// The background workers that only this block's scripts can reach.
+	// The HTTP workers that answer requests of this block, and the background workers that only its scripts can reach.
 	Workers []WorkerConfig `json:"workers,omitempty"`
+
+	// Whether a path that is a file below the root, and no script, is left to the next handler. php_server sets it where
+	// requests come that only a worker's "match" has chosen.
+	FilesFirst bool `json:"files_first,omitempty"`
 
 	// Tells blocks apart. Handlers with the same number are one php_server and share its workers.
 	ServerIdx int `json:"server_idx,omitempty"`
@@ -115,9 +120,17 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		if err := w.resolve(base, baseIs); err != nil {
 			return err
 		}
+		if resolve && !w.Background {
+			// As the document root, so that a deployment that swaps a link takes effect at a reload.
+			if file, err := filepath.EvalSymlinks(w.FileName); err == nil {
+				w.FileName = file
+			}
+		}
 		w.inheritEnv(h.Env)
 	}
-	h.scope = app.addScope(h)
+	if h.scope, err = app.addScope(h); err != nil {
+		return err
+	}
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		h.load.watch(server)
 	}
@@ -144,8 +157,9 @@ func putBuffers(b *requestBuffers) {
 	bufferPool.Put(b)
 }
 
-// ServeHTTP runs the script that r asks for. The next handler is never called: a php route ends the chain.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+// ServeHTTP runs the script that r asks for, or lets an HTTP worker answer. The next handler is not called, because a php
+// route ends the chain; only files_first leaves files to it.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	ctx := r.Context()
 	if err := h.load.enter(ctx); err != nil {
 		return unavailable(w, err)
@@ -161,7 +175,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	if err != nil {
 		return err
 	}
+	if h.FilesFirst && splitPosition(script.name, h.SplitPath) < 0 && isFile(script.filename) {
+		return next.ServeHTTP(w, r)
+	}
 	target := requestTarget{scope: h.scope.handle, root: root, script: script, env: h.env}
+	gate := h.load.engine.gate
+	if worker := h.worker(r, script.filename); worker != nil {
+		target.script = worker.script(script)
+		target.worker = worker.pool
+		gate = worker.gate
+	}
 	if len(h.dynamicEnv) > 0 {
 		target.dynamicEnv = make([]envPair, len(h.dynamicEnv))
 		for i, e := range h.dynamicEnv {
@@ -169,10 +192,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		}
 	}
 
-	if err := h.load.engine.admit(ctx); err != nil {
+	if err := gate.enter(ctx, h.load.engine.closing); err != nil {
 		return unavailable(w, err)
 	}
-	defer h.load.engine.dismiss()
+	defer gate.leave()
 
 	buffers := bufferPool.Get().(*requestBuffers)
 	defer putBuffers(buffers)
@@ -186,6 +209,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	}
 	defer request.Release()
 	return serveExchange(w, r, request, buffers)
+}
+
+// worker finds the HTTP worker that answers r, whose script is the file: one of this block, or else of the global block;
+// nil when a thread runs the script for this request alone.
+func (h *Handler) worker(r *http.Request, file string) *httpWorker {
+	if w := h.scope.routing.find(r, file); w != nil {
+		return w
+	}
+	if global := h.app.global; global != nil {
+		return global.routing.find(r, file)
+	}
+	return nil
 }
 
 // errOverloaded says that no PHP thread came free within max_wait_time.

@@ -26,6 +26,8 @@ type fakeBackend struct {
 	failOn    string        // the call that fails
 	stopDelay time.Duration // how long StopEngine takes
 	next      uint64
+	pools     []bridge.PoolOptions
+	engines   []bridge.EngineOptions
 }
 
 func useFakeBackend(t *testing.T) *fakeBackend {
@@ -58,6 +60,9 @@ func (b *fakeBackend) calls() []string {
 }
 
 func (b *fakeBackend) StartEngine(o bridge.EngineOptions) error {
+	b.mu.Lock()
+	b.engines = append(b.engines, o)
+	b.mu.Unlock()
 	return b.call("engine start %d", o.HTTPThreads)
 }
 
@@ -78,8 +83,12 @@ func (b *fakeBackend) OpenScope(g bridge.Generation, label string, global bool) 
 	return bridge.Scope(100), b.call("scope %d %s %v", g, label, global)
 }
 
-func (b *fakeBackend) AddPool(_ bridge.Scope, o *bridge.PoolOptions) error {
-	return b.call("pool %s", o.Name)
+func (b *fakeBackend) AddPool(_ bridge.Scope, o *bridge.PoolOptions) (bridge.Pool, error) {
+	b.mu.Lock()
+	b.pools = append(b.pools, *o)
+	n := len(b.pools)
+	b.mu.Unlock()
+	return bridge.Pool(n), b.call("pool %s", o.Name)
 }
 
 func (b *fakeBackend) StartGeneration(g bridge.Generation) error {
@@ -93,9 +102,19 @@ func fakeApp(workers ...WorkerConfig) *App {
 	a := &App{NumThreads: 2, logger: zap.NewNop(), load: newLoad()}
 	a.load.logger = a.logger
 	if len(workers) > 0 {
-		a.scopes = []*scopeConfig{{label: "global", global: true, workers: workers}}
+		a.global = fakeScope(workers)
+		a.scopes = []*scopeConfig{a.global}
 	}
 	return a
+}
+
+func fakeScope(workers []WorkerConfig) *scopeConfig {
+	s, err := newScopeConfig(workers)
+	if err != nil {
+		panic(err)
+	}
+	s.label, s.global = "global", true
+	return s
 }
 
 func wantCalls(t *testing.T, b *fakeBackend, want ...string) {
@@ -107,7 +126,7 @@ func wantCalls(t *testing.T, b *fakeBackend, want ...string) {
 
 func TestLifeWithoutHTTP(t *testing.T) {
 	b := useFakeBackend(t)
-	a := fakeApp(WorkerConfig{Name: "w"})
+	a := fakeApp(WorkerConfig{Name: "w", Background: true})
 	if err := a.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +142,7 @@ func TestLifeWithoutHTTP(t *testing.T) {
 
 func TestReloadKeepsTheEngine(t *testing.T) {
 	b := useFakeBackend(t)
-	first, second := fakeApp(WorkerConfig{Name: "w"}), fakeApp(WorkerConfig{Name: "w"})
+	first, second := fakeApp(WorkerConfig{Name: "w", Background: true}), fakeApp(WorkerConfig{Name: "w", Background: true})
 	core, logs := observer.New(zap.WarnLevel)
 	second.logger = zap.New(core)
 	second.load.logger = second.logger
@@ -167,7 +186,7 @@ func TestFailedStart(t *testing.T) {
 		t.Run(failing, func(t *testing.T) {
 			b := useFakeBackend(t)
 			b.failOn = failing
-			a := fakeApp(WorkerConfig{Name: "w"})
+			a := fakeApp(WorkerConfig{Name: "w", Background: true})
 			waiting := make(chan error, 1)
 			go func() {
 				err := a.load.enter(context.Background())
@@ -333,30 +352,31 @@ func TestEnterWaitsForOpen(t *testing.T) {
 
 func TestAdmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &engine{settings: engineSettings{maxWait: time.Second}, slots: make(chan struct{}, 1), closing: make(chan struct{})}
+		g := &gate{slots: make(chan struct{}, 1), maxWait: time.Second}
+		closing := make(chan struct{})
 		ctx := context.Background()
-		if err := e.admit(ctx); err != nil {
+		if err := g.enter(ctx, closing); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		if err := e.admit(ctx); !errors.Is(err, errOverloaded) || time.Since(began) != time.Second {
+		if err := g.enter(ctx, closing); !errors.Is(err, errOverloaded) || time.Since(began) != time.Second {
 			t.Errorf("full: %v after %v", err, time.Since(began))
 		}
 		short, cancel := context.WithTimeout(ctx, time.Millisecond)
 		defer cancel()
-		if err := e.admit(short); !errors.Is(err, context.DeadlineExceeded) {
+		if err := g.enter(short, closing); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("client gone: %v", err)
 		}
 		got := make(chan error)
-		go func() { got <- e.admit(ctx) }()
+		go func() { got <- g.enter(ctx, closing) }()
 		synctest.Wait()
-		e.dismiss()
+		g.leave()
 		if err := <-got; err != nil {
 			t.Errorf("a slot came free: %v", err)
 		}
-		go func() { got <- e.admit(ctx) }()
+		go func() { got <- g.enter(ctx, closing) }()
 		synctest.Wait()
-		close(e.closing)
+		close(closing)
 		if err := <-got; !errors.Is(err, bridge.ErrState) {
 			t.Errorf("engine stopping: %v", err)
 		}
@@ -364,15 +384,22 @@ func TestAdmission(t *testing.T) {
 }
 
 func TestScopesAreSharedByNumber(t *testing.T) {
-	a := fakeApp(WorkerConfig{Name: "g"})
-	one := a.addScope(&Handler{ServerIdx: 1, Name: "shop"})
-	if a.addScope(&Handler{ServerIdx: 1, Name: "shop"}) != one {
+	a := fakeApp(WorkerConfig{Name: "g", Background: true})
+	add := func(h *Handler) *scopeConfig {
+		s, err := a.addScope(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	one := add(&Handler{ServerIdx: 1, Name: "shop"})
+	if add(&Handler{ServerIdx: 1, Name: "shop"}) != one {
 		t.Error("two handlers of one php_server have two scopes")
 	}
-	if a.addScope(&Handler{ServerIdx: 2, Name: "shop"}) == one {
+	if add(&Handler{ServerIdx: 2, Name: "shop"}) == one {
 		t.Error("two php_servers of one name share a scope")
 	}
-	if a.addScope(&Handler{}) == a.addScope(&Handler{}) {
+	if add(&Handler{}) == add(&Handler{}) {
 		t.Error("two handlers without a number share a scope")
 	}
 	if n := len(a.scopes); n != 5 {

@@ -1,6 +1,7 @@
 package igor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,10 +21,32 @@ import (
 // scopeConfig is one php_server's pools, or the global ones, and the scope that they become.
 type scopeConfig struct {
 	label   string
-	number  int // of the php_server; 0: a handler without one, or the global scope
+	handler *Handler // one of those that share it; nil for the global one
+	number  int      // of the php_server; 0: a handler without one, or the global scope
 	global  bool
 	workers []WorkerConfig
-	handle  bridge.Scope // valid once the load is opened
+	routing httpRouting
+	http    []*httpWorker // of workers with the same index; nil for background workers
+
+	// Valid once the load is opened.
+	handle bridge.Scope
+	pools  []bridge.Pool // of workers with the same index
+}
+
+// newScopeConfig checks nothing: its workers were checked and resolved.
+func newScopeConfig(workers []WorkerConfig) (*scopeConfig, error) {
+	s := &scopeConfig{workers: workers, http: make([]*httpWorker, len(workers)), pools: make([]bridge.Pool, len(workers))}
+	nameHTTPWorkers(workers)
+	for i := range workers {
+		if workers[i].Background {
+			continue
+		}
+		var err error
+		if s.http[i], err = s.routing.add(&workers[i]); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 // load is one load of the configuration while it lives: a generation of pools, and the requests that use them.
@@ -174,21 +197,38 @@ func (l *load) open(settings engineSettings, scopes []*scopeConfig) error {
 
 func (l *load) openScopes(scopes []*scopeConfig) (err error) {
 	b := l.engine.backend
-	if l.generation, err = b.OpenGeneration(0); err != nil {
+	if l.generation, err = l.openGeneration(); err != nil {
 		return err
 	}
+	settings := l.engine.settings
 	for _, scope := range scopes {
 		if scope.handle, err = b.OpenScope(l.generation, scope.label, scope.global); err != nil {
 			return fmt.Errorf("%s: %w", scope.label, err)
 		}
 		for i := range scope.workers {
 			w := &scope.workers[i]
-			if _, err := b.AddPool(scope.handle, w.poolOptions()); err != nil {
+			options := w.poolOptions(settings.threads.spare, settings.maxRequests)
+			if scope.pools[i], err = b.AddPool(scope.handle, options); err != nil {
 				return fmt.Errorf("%s: %w", w.label(), err)
+			}
+			if h := scope.http[i]; h != nil {
+				h.pool = scope.pools[i]
+				h.gate = newGate(options.MaxThreads, cmp.Or(options.MaxWait, settings.maxWait))
 			}
 		}
 	}
 	return nil
+}
+
+// openGeneration makes the generation the successor of the one that serves now.
+func (l *load) openGeneration() (bridge.Generation, error) {
+	if before := running.newest(); before != nil && before.engine == l.engine {
+		generation, err := l.engine.backend.OpenGeneration(before.generation)
+		if !errors.Is(err, bridge.ErrGone) { // closed meanwhile: this one is the first again
+			return generation, err
+		}
+	}
+	return l.engine.backend.OpenGeneration(0)
 }
 
 // fail tells the requests that wait that nothing will come.
@@ -200,7 +240,13 @@ func (l *load) fail(err error) {
 }
 
 // boot starts the pools with num and waits until they are ready.
-func (l *load) boot() error { return l.engine.backend.StartGeneration(l.generation) }
+func (l *load) boot() error {
+	if err := l.engine.backend.StartGeneration(l.generation); err != nil {
+		return err
+	}
+	running.add(l)
+	return nil
+}
 
 func (l *load) closeGeneration() error {
 	if l.generation == 0 {
@@ -266,6 +312,7 @@ func (l *load) drain() {
 	if err := l.closeGeneration(); err != nil {
 		l.logger.Error("closing the workers of a configuration", zap.Error(err))
 	}
+	running.remove(l)
 	if caddy.Exiting() {
 		grace := exitGrace
 		if l.httpGrace > 0 {

@@ -31,7 +31,8 @@ var tlsVersions = map[uint16]string{
 // requestTarget is where a request goes: what the handler knows and the request does not say itself.
 type requestTarget struct {
 	scope  bridge.Scope
-	root   string // the document root, absolute
+	worker bridge.Pool // of HTTP workers; 0: a thread runs the script for this request
+	root   string      // the document root, absolute
 	script scriptPath
 	// Variables of the configuration, packed and as pairs to pack: those with placeholders are known only now.
 	env        []byte
@@ -49,6 +50,9 @@ func fillRequest(d *bridge.RequestData, r *http.Request, t *requestTarget) {
 	ctx := r.Context()
 	d.Reset()
 	d.SetScope(t.scope)
+	if t.worker != 0 {
+		d.SetWorker(t.worker)
+	}
 
 	uri := r.URL.RequestURI()
 	if orig, ok := ctx.Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && orig.URL != nil {
