@@ -187,7 +187,11 @@ func (a *App) Start() error {
 	if err != nil {
 		return err
 	}
-	if err := l.boot(); err != nil {
+	err = l.boot()
+	if err == nil {
+		err = l.watchFiles(a.scopes)
+	}
+	if err != nil {
 		l.abandon()
 		return err
 	}
@@ -207,6 +211,7 @@ func (a *App) workerCount() int {
 
 // Stop is called while HTTP servers may still take requests for this load; see load for why it does nothing then.
 func (a *App) Stop() error {
+	a.load.unwatchFiles()
 	if !a.load.hasServers() {
 		a.load.retire()
 	}

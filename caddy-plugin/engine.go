@@ -30,6 +30,7 @@ type backend interface {
 	AddPool(s bridge.Scope, o *bridge.PoolOptions) (bridge.Pool, error)
 	StartGeneration(g bridge.Generation) error
 	CloseGeneration(g bridge.Generation) error
+	RestartPool(p bridge.Pool) error
 }
 
 // library is the backend that serves.
@@ -53,6 +54,7 @@ func (library) AddPool(s bridge.Scope, o *bridge.PoolOptions) (bridge.Pool, erro
 }
 func (library) StartGeneration(g bridge.Generation) error { return g.Start() }
 func (library) CloseGeneration(g bridge.Generation) error { return g.Close() }
+func (library) RestartPool(p bridge.Pool) error           { return p.Control(bridge.Restart) }
 
 // theBackend is what engines are made of.
 var theBackend backend = library{}

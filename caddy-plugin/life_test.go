@@ -95,6 +95,8 @@ func (b *fakeBackend) StartGeneration(g bridge.Generation) error {
 	return b.call("start %d", g)
 }
 
+func (b *fakeBackend) RestartPool(p bridge.Pool) error { return b.call("restart %d", p) }
+
 func (b *fakeBackend) CloseGeneration(g bridge.Generation) error { return b.call("close %d", g) }
 
 // fakeApp is an App as it is after Provision, without Caddy around it.

@@ -78,6 +78,7 @@ type load struct {
 	engine  *engine
 
 	generation bridge.Generation
+	files      *fileWatcher // nil when no worker watches files
 	// httpGrace is Caddy's grace_period; 0 when it is not set.
 	httpGrace time.Duration
 
@@ -248,6 +249,34 @@ func (l *load) boot() error {
 	return nil
 }
 
+// watchFiles restarts workers when their files change, from now on.
+func (l *load) watchFiles(scopes []*scopeConfig) (err error) {
+	var targets []*watchTarget
+	for _, scope := range scopes {
+		for i := range scope.workers {
+			w, pool := &scope.workers[i], scope.pools[i]
+			if len(w.watched) > 0 {
+				targets = append(targets, &watchTarget{
+					label:    w.label(),
+					patterns: w.watched,
+					restart:  func() error { return l.engine.backend.RestartPool(pool) },
+				})
+			}
+		}
+	}
+	if len(targets) > 0 {
+		l.files, err = newFileWatcher(targets, l.logger, maxWatchedFolders)
+	}
+	return err
+}
+
+// unwatchFiles leaves changes to the next configuration.
+func (l *load) unwatchFiles() {
+	if l.files != nil {
+		l.files.close()
+	}
+}
+
 func (l *load) closeGeneration() error {
 	if l.generation == 0 {
 		return nil
@@ -272,6 +301,7 @@ var (
 func (l *load) retire() {
 	l.retireOnce.Do(func() {
 		l.fail(errNotStarted) // unless it was opened
+		l.unwatchFiles()
 		if caddy.Exiting() {
 			exitBegunOnce.Do(func() { close(exitBegun) })
 		}

@@ -121,6 +121,8 @@ type WorkerConfig struct {
 
 	// Where the worker was declared, "Caddyfile:12". Only for messages.
 	Source string `json:"source,omitempty"`
+
+	watched []watchPattern // Watch, resolved
 }
 
 // fieldError is a refused value. The Caddyfile parser uses the directive's name to point at its line.
@@ -443,6 +445,23 @@ func (w *WorkerConfig) resolve(base, baseIs string) error {
 	}
 	_ = f.Close()
 	w.FileName = file
+	return w.resolveWatch()
+}
+
+// resolveWatch finds the folders of the patterns. Relative ones start where the server does, as in FrankenPHP.
+func (w *WorkerConfig) resolveWatch() error {
+	w.watched = nil
+	for _, given := range w.Watch {
+		base, err := os.Getwd()
+		if err != nil {
+			return fmt.Errorf("finding the working directory: %w", err)
+		}
+		pattern := newWatchPattern(given, base)
+		if info, err := os.Stat(pattern.dir); err != nil || !info.IsDir() {
+			return fmt.Errorf(`%s: watch %q: the folder %s does not exist; create it or correct "watch" (relative patterns start at the working directory, %s)`, w.label(), given, pattern.dir, base)
+		}
+		w.watched = append(w.watched, pattern)
+	}
 	return nil
 }
 
