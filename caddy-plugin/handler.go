@@ -182,7 +182,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	gate := h.load.engine.gate
 	if worker := h.worker(r, script.filename); worker != nil {
 		target.script = worker.script(script)
-		target.worker = worker.pool
+		target.worker, target.workerEnv = worker.pool, worker.env
 		gate = worker.gate
 	}
 	if len(h.dynamicEnv) > 0 {

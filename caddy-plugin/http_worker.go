@@ -14,6 +14,7 @@ import (
 type httpWorker struct {
 	config *WorkerConfig
 	match  caddyhttp.MatchPath // provisioned; empty: its file is what leads to it
+	env    []byte              // packed: the worker's own, which is stronger than its php_server's
 
 	// Valid once the load is opened.
 	pool bridge.Pool
@@ -29,7 +30,7 @@ type httpRouting struct {
 
 // add makes the worker one that requests find.
 func (r *httpRouting) add(config *WorkerConfig) (*httpWorker, error) {
-	w := &httpWorker{config: config}
+	w := &httpWorker{config: config, env: packWorkerEnv(config.own)}
 	if len(config.MatchPath) > 0 {
 		w.match = append(caddyhttp.MatchPath(nil), config.MatchPath...)
 		if err := w.match.Provision(caddy.Context{}); err != nil {

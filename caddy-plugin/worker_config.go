@@ -122,7 +122,8 @@ type WorkerConfig struct {
 	// Where the worker was declared, "Caddyfile:12". Only for messages.
 	Source string `json:"source,omitempty"`
 
-	watched []watchPattern // Watch, resolved
+	watched []watchPattern    // Watch, resolved
+	own     map[string]string // Env before the php_server's was added
 }
 
 // fieldError is a refused value. The Caddyfile parser uses the directive's name to point at its line.
@@ -445,6 +446,7 @@ func (w *WorkerConfig) resolve(base, baseIs string) error {
 	}
 	_ = f.Close()
 	w.FileName = file
+	w.own = w.Env
 	return w.resolveWatch()
 }
 
@@ -508,15 +510,10 @@ func (w *WorkerConfig) threads() int {
 // poolOptions is the worker in the library's terms. spare is how many threads HTTP workers may have beyond num, all
 // together; maxRequests is the engine's.
 func (w *WorkerConfig) poolOptions(spare, maxRequests int) *bridge.PoolOptions {
-	repl := caddy.NewReplacer()
-	var env []byte
-	for _, key := range sortedKeys(w.Env) {
-		env = bridge.AppendEnv(env, key, repl.ReplaceKnown(w.Env[key], ""))
-	}
 	o := &bridge.PoolOptions{
 		Name:                   w.Name,
 		File:                   w.FileName,
-		Env:                    env,
+		Env:                    packWorkerEnv(w.Env),
 		INI:                    phpIniText(w.settings()),
 		Num:                    w.threads(),
 		MaxThreads:             w.MaxThreads,
@@ -543,6 +540,15 @@ func (w *WorkerConfig) poolOptions(spare, maxRequests int) *bridge.PoolOptions {
 		}
 	}
 	return o
+}
+
+// packWorkerEnv replaces the placeholders that are known without a request.
+func packWorkerEnv(vars map[string]string) (packed []byte) {
+	repl := caddy.NewReplacer()
+	for _, key := range sortedKeys(vars) {
+		packed = bridge.AppendEnv(packed, key, repl.ReplaceKnown(vars[key], ""))
+	}
+	return packed
 }
 
 // settings is php_ini, and what watching needs: opcache looks at a file's time only every other second otherwise, and a
