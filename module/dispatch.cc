@@ -1,5 +1,7 @@
 #include "module/dispatch.h"
 
+#include <algorithm>
+
 #include "module/pool.h"
 
 namespace igor {
@@ -26,6 +28,18 @@ void Dispatch::idle_remove(WorkerSlot& slot) {
   (slot.idle_next_ != nullptr ? slot.idle_next_->idle_previous_ : idle_tail_) = slot.idle_previous_;
   slot.idle_next_ = slot.idle_previous_ = nullptr;
   slot.idle_ = false;
+}
+
+// Of the slots that wait; there is one.
+WorkerSlot& Dispatch::pick() const noexcept {
+  if (policy_ == DispatchPolicy::RoundRobin) return *idle_tail_;
+  WorkerSlot* best = idle_head_;
+  if (policy_ == DispatchPolicy::LeastBusy) {
+    for (WorkerSlot* slot = best->idle_next_; slot != nullptr; slot = slot->idle_next_) {
+      if (slot->running_count_ < best->running_count_) best = slot;
+    }
+  }
+  return *best;
 }
 
 void Dispatch::accept(Task& task) {
@@ -60,8 +74,8 @@ Ref<Task> Dispatch::unoffer(WorkerSlot& slot) {
 }
 
 Dispatch::Submitted Dispatch::submit(const Lock&, Task& task) {
-  if (idle_head_ != nullptr) {
-    offer(*idle_head_, Ref<Task>(&task));
+  if (can_offer()) {
+    offer(pick(), Ref<Task>(&task));
     return Submitted::Offered;
   }
   const bool place = mailbox_.has_free_place();
@@ -80,7 +94,7 @@ void Dispatch::admit(const Lock&) {
 bool Dispatch::ask(const Lock& lock, WorkerSlot& slot) {
   if (slot.offered_) return true;
   if (slot.spent_) return false;  // until it has ended what it holds and starts afresh
-  if (Ref<Task> oldest = mailbox_.pop_front()) {
+  if (Ref<Task> oldest = paused_ ? nullptr : mailbox_.pop_front()) {
     offer(slot, std::move(oldest));
     admit(lock);
     return true;
@@ -92,7 +106,7 @@ bool Dispatch::ask(const Lock& lock, WorkerSlot& slot) {
 Ref<Task> Dispatch::take(const Lock& lock, WorkerSlot& slot) {
   idle_remove(slot);
   if (Ref<Task> task = unoffer(slot)) return task;
-  Ref<Task> task = slot.spent_ ? nullptr : mailbox_.pop_front();
+  Ref<Task> task = slot.spent_ || paused_ ? nullptr : mailbox_.pop_front();
   if (!task) return nullptr;
   if (task->admission_ == Task::Admission::Waiting) accept(*task);
   admit(lock);
@@ -109,8 +123,8 @@ void Dispatch::leave(const Lock&, WorkerSlot& slot) {
   idle_remove(slot);
   Ref<Task> task = unoffer(slot);
   if (!task) return;
-  if (idle_head_ != nullptr) {
-    offer(*idle_head_, std::move(task));
+  if (can_offer()) {
+    offer(pick(), std::move(task));
   } else {
     mailbox_.push_front(std::move(task));
   }
@@ -128,23 +142,72 @@ bool Dispatch::withdraw(const Lock& lock, Task& task) {
   return was_here;
 }
 
-std::vector<Ref<Task>> Dispatch::take_all(const Lock&, const std::vector<std::unique_ptr<WorkerSlot>>& slots) {
+std::vector<Ref<Task>> Dispatch::take_all(const Lock&, const Slots& slots) {
   std::vector<Ref<Task>> tasks;
   for (const auto& slot : slots) {
     if (Ref<Task> task = unoffer(*slot)) tasks.push_back(std::move(task));
   }
+  // Those that were offered are older than those that were not.
+  std::sort(tasks.begin(), tasks.end(), [](const auto& one, const auto& other) { return one->id() < other->id(); });
   while (Ref<Task> task = mailbox_.pop_front()) tasks.push_back(std::move(task));
   return tasks;
 }
 
-void Dispatch::reoffer(const Lock&, const std::vector<std::unique_ptr<WorkerSlot>>& slots, TimePoint at) {
+size_t Dispatch::enlist(const Lock&, std::vector<Ref<Task>> tasks) {
+  Task* const own = mailbox_.first();
+  Task* const own_waiting = mailbox_.first_waiting();
+  size_t left = 0;
+  for (Ref<Task>& task : tasks) {
+    if (can_offer()) {
+      offer(pick(), std::move(task));
+      continue;
+    }
+    ++left;
+    if (task->admission_ == Task::Admission::Accepted) {
+      mailbox_.insert_before(own, std::move(task));
+    } else {
+      if (mailbox_.has_free_place()) accept(*task);
+      mailbox_.insert_before(own_waiting, std::move(task));
+    }
+  }
+  return left;
+}
+
+void Dispatch::pause(const Lock& lock, const Slots& slots) {
+  paused_ = true;
+  std::vector<Ref<Task>> tasks;
   for (const auto& slot : slots) {
-    if (idle_head_ == nullptr || unsure_offers_ == 0) return;
+    Ref<Task> task = unoffer(*slot);
+    if (!task) continue;
+    tasks.push_back(std::move(task));
+    ask(lock, *slot);  // it had asked, so it waits
+  }
+  std::sort(tasks.begin(), tasks.end(), [](const auto& one, const auto& other) { return one->id() > other->id(); });
+  for (Ref<Task>& task : tasks) mailbox_.push_front(std::move(task));
+}
+
+void Dispatch::resume(const Lock& lock) {
+  paused_ = false;
+  while (can_offer()) {
+    Ref<Task> oldest = mailbox_.pop_front();
+    if (!oldest) break;
+    offer(pick(), std::move(oldest));
+  }
+  admit(lock);
+}
+
+void Dispatch::reoffer(const Lock&, const Slots& slots, TimePoint at) {
+  for (const auto& slot : slots) {
+    if (!can_offer() || unsure_offers_ == 0) return;
     if (!slot->offered_ || slot->offered_at_ == TimePoint{} || at - slot->offered_at_ < kClaimTime) continue;
     Ref<Task> task = unoffer(*slot);
-    offer(*idle_head_, std::move(task));
+    offer(pick(), std::move(task));
     // It had asked, so it waits; but it is the last that the next task should be offered to.
-    idle_push_back(*slot);
+    if (policy_ == DispatchPolicy::RoundRobin) {
+      idle_push_front(*slot);
+    } else {
+      idle_push_back(*slot);
+    }
   }
 }
 

@@ -1,14 +1,17 @@
 // Who gets which task: the mailbox on one side, the waiting slots on the other, and the offers between.
 //
-// A task that comes in is offered to the slot that began to wait last (its caches are warm, and the others
-// may sleep on); if none waits it goes into the mailbox. A slot that asks is offered the oldest task. So
-// one task wakes one worker. An offer is not a hand-over: the task stays Pending until the slot claims
+// A task that comes in is offered to one of the slots that wait, which one being the policy's choice: usually
+// the one that began to wait last (its caches are warm, and the others may sleep on). If none waits it goes
+// into the mailbox. A slot that asks is offered the oldest task. So one task wakes one worker. An offer is not a hand-over: the task stays Pending until the slot claims
 // it. A slot that was waiting in a descriptor may in truth be busy elsewhere in its event loop, and one
 // that was told "task" may do something else first: such an offer is unsure, and when it has not been
 // claimed within kClaimTime it goes to another slot that waits.
 //
-// Invariant: a slot is in the idle list iff it has asked, has no offer, and the mailbox was empty then;
-// the mailbox is non-empty only while no slot is idle.
+// Invariant: a slot is in the idle list iff it has asked, has no offer, and there was nothing for it then;
+// unless paused, the mailbox is non-empty only while no slot is idle.
+//
+// Paused, it offers and hands out nothing: what was offered goes back, tasks take their places in the mailbox,
+// slots wait.
 //
 // Not thread-safe: every function takes the pool's held lock as proof.
 #pragma once
@@ -18,6 +21,7 @@
 
 #include "module/clock.h"
 #include "module/mailbox.h"
+#include "module/pool_options.h"
 #include "module/ref.h"
 #include "module/worker_slot.h"
 
@@ -28,7 +32,10 @@ class Dispatch {
   using Lock = std::unique_lock<std::mutex>;
   static constexpr Duration kClaimTime = std::chrono::milliseconds(3);
 
-  explicit Dispatch(uint32_t queue) : mailbox_(queue) {}
+  using Slots = std::vector<std::unique_ptr<WorkerSlot>>;
+
+  explicit Dispatch(uint32_t queue, DispatchPolicy policy = DispatchPolicy::Shared)
+      : mailbox_(queue), policy_(policy) {}
 
   enum class Submitted { Offered, Queued, Waiting };
   // Takes a reference in each case. Waiting: its sender has no place yet and must wait.
@@ -46,12 +53,20 @@ class Dispatch {
 
   // Removes a task that nobody shall get any more. False when it was not here.
   bool withdraw(const Lock&, Task& task);
-  // Removes and returns every task, offered or in the mailbox.
-  std::vector<Ref<Task>> take_all(const Lock&, const std::vector<std::unique_ptr<WorkerSlot>>& slots);
+  // Removes and returns every task, offered or in the mailbox, oldest first; those whose senders wait are last.
+  std::vector<Ref<Task>> take_all(const Lock&, const Slots& slots);
+  // Takes in what another's take_all() returned, before everything that is here and in that order: accepted
+  // tasks keep their acceptance. Returns how many found no waiting slot.
+  size_t enlist(const Lock&, std::vector<Ref<Task>> tasks);
+
+  void pause(const Lock&, const Slots& slots);
+  void resume(const Lock&);
+  // Room for one more task without its sender waiting.
+  bool has_room(const Lock&) const noexcept { return can_offer() || mailbox_.has_free_place(); }
 
   // True when some offer may have to be moved: the pool then calls reoffer() after kClaimTime.
   bool wants_reoffer(const Lock&) const noexcept { return unsure_offers_ > 0 && idle_head_ != nullptr; }
-  void reoffer(const Lock&, const std::vector<std::unique_ptr<WorkerSlot>>& slots, TimePoint now);
+  void reoffer(const Lock&, const Slots& slots, TimePoint now);
 
   // Senders without a place: those that can have one now are accepted, their senders woken.
   void admit(const Lock&);
@@ -60,6 +75,8 @@ class Dispatch {
   bool has_idle() const noexcept { return idle_head_ != nullptr; }
 
  private:
+  bool can_offer() const noexcept { return !paused_ && idle_head_ != nullptr; }
+  WorkerSlot& pick() const noexcept;
   void accept(Task& task);
   void offer(WorkerSlot& slot, Ref<Task> task);
   Ref<Task> unoffer(WorkerSlot& slot);
@@ -68,6 +85,8 @@ class Dispatch {
   void idle_remove(WorkerSlot& slot);
 
   Mailbox mailbox_;
+  const DispatchPolicy policy_;
+  bool paused_ = false;
   WorkerSlot* idle_head_ = nullptr;  // the one that began to wait last
   WorkerSlot* idle_tail_ = nullptr;
   size_t unsure_offers_ = 0;  // not claimed yet, by slots that may not be about to

@@ -1,7 +1,12 @@
 // A generation: everything that one configuration load brought, its scopes and their pools. A new one is
 // started before the old is closed, so reloads leave no moment without workers.
 //
-// Ownership: the host's handle. Threads: build, start and close are the host's calls, one at a time.
+// With a predecessor, a scope of the same label (the global one: the global one) succeeds that one's scope, and
+// so do their pools (see Scope). What both have stays as it is, threads, tasks and all; a generation that does
+// not start and is closed has changed nothing for the old one.
+//
+// Ownership: the host's handle. Threads: build, start and close are the host's calls, one at a time; restarts
+// of its pools may go on meanwhile, and close() waits for them.
 #pragma once
 
 #include <memory>
@@ -14,26 +19,29 @@ namespace igor {
 
 class Generation {
  public:
-  explicit Generation(WorkerHost& host) : host_(host), global_(std::make_shared<Scope>("global", nullptr, host)) {}
+  // The predecessor is looked at here only.
+  explicit Generation(WorkerHost& host, const Generation* predecessor = nullptr);
   ~Generation() { close(); }
 
   const std::shared_ptr<Scope>& global() const noexcept { return global_; }
   std::shared_ptr<Scope> add_scope(std::string label);
+  // The global one first.
+  std::vector<std::shared_ptr<Scope>> scopes() const;
 
-  // Starts every pool that has `num` and waits for all of them, each within its boot_timeout. False with a
-  // sentence.
+  // Starts every pool that has `num` and waits for all that are new, each within its boot_timeout. False with
+  // a sentence.
   bool start(std::string& error);
 
-  // Drains all pools at once and waits for them (the longest stop_grace and a bounded rest); the number
-  // of threads left behind. Idempotent.
+  // Drains all pools at once that no other generation holds, each in favour of what stands in its place in the
+  // generation that follows, and waits for them (the longest stop_grace and a bounded rest); the number of
+  // threads left behind. Idempotent.
   size_t close();
 
  private:
-  std::vector<std::shared_ptr<Pool>> all_pools();
-
   WorkerHost& host_;
   const std::shared_ptr<Scope> global_;
   std::vector<std::shared_ptr<Scope>> scopes_;
+  std::vector<std::weak_ptr<Scope>> before_;  // the predecessor's that nobody has succeeded yet
   bool closed_ = false;
 };
 

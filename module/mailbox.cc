@@ -17,6 +17,21 @@ void Mailbox::push_back(Ref<Task> task) {
   if (entry->admission_ == Task::Admission::Accepted) ++accepted_;
 }
 
+void Mailbox::insert_before(Task* position, Ref<Task> task) {
+  if (position == nullptr) {
+    push_back(std::move(task));
+    return;
+  }
+  Task* const entry = task.leak();
+  entry->in_mailbox_ = true;
+  entry->next_ = position;
+  entry->previous_ = position->previous_;
+  (position->previous_ != nullptr ? position->previous_->next_ : head_) = entry;
+  position->previous_ = entry;
+  ++size_;
+  if (entry->admission_ == Task::Admission::Accepted) ++accepted_;
+}
+
 void Mailbox::push_front(Ref<Task> accepted_task) {
   Task* const entry = accepted_task.leak();
   entry->in_mailbox_ = true;

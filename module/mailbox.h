@@ -27,6 +27,8 @@ class Mailbox {
   bool has_free_place() const noexcept { return accepted_ < capacity_; }
 
   void push_back(Ref<Task> task);
+  // Before a task that is here; null: at the end.
+  void insert_before(Task* position, Ref<Task> task);
   void push_front(Ref<Task> accepted_task);
   Ref<Task> pop_front();
   // The task's reference, or null when it is not here.
@@ -35,6 +37,10 @@ class Mailbox {
   // The oldest task that has no place but could have one now; null when there is none. It is marked as
   // accepted; the caller tells its sender. (Borrowed.)
   Task* accept_next();
+
+  // The oldest, or null. (Borrowed.) The rest of the list follows by next().
+  Task* first() const noexcept { return head_; }
+  static Task* next(const Task& task) noexcept { return task.next_; }
 
   // The oldest whose sender still waits, or null. (Borrowed.)
   Task* first_waiting() noexcept;

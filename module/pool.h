@@ -6,14 +6,25 @@
 // not running and tells the scripts to stop; finish_drain() gives them `stop_grace`, then interrupts
 // them, then leaves behind those that still do not end.
 //
-// Ownership: shared. Tasks hold their pool; a worker's thread holds it, so a thread that had to be left
-// behind never touches freed memory. The WorkerHost must outlive everything.
+// Succession: a pool may be made with a predecessor, whose counters, snapshot and host_data it shares from
+// then on. When the predecessor drains in its favour, every task that no worker had claimed moves to the
+// successor, accepted ones with their deadlines, waiting senders with their places in line; who still comes
+// to the old pool is passed on. Only the pool in charge, the newest that took over, publishes snapshots: what
+// a successor publishes before that is kept back, what the old one publishes afterwards is dropped.
+//
+// Holders: the scopes in whose maps the pool is; a reload may keep a pool in the old configuration's scope and
+// in the new one's. When the last lets go the pool is to drain.
+//
+// Ownership: shared. Tasks hold their pool; a pool holds its successor; a worker's thread holds its pool, so a
+// thread that had to be left behind never touches freed memory. The WorkerHost must outlive everything.
 //
 // Locks: mutex_, one per pool: dispatch, slots' states, lifecycle. Under it task locks and leaves (wake-up,
-// timers) may be taken, and nothing that can block. No script runs and no host is called under it.
+// timers, snapshots) may be taken, and nothing that can block. No script runs and no host is called under it,
+// and never two pools' locks are held at once. home_mutex_ is a leaf. joining_ is taken under nothing.
 //
 // Who wakes whom: send() wakes one waiting slot; a slot that takes or asks wakes the sender that gets the
-// free place; a script's end wakes senders whom nobody can serve; begin_drain() wakes all.
+// free place; a script's end wakes senders whom nobody can serve; begin_drain() wakes all. A sender whose
+// task moved needs no waking for that: it looks at where its task is each time it wakes.
 #pragma once
 
 #include <condition_variable>
@@ -29,6 +40,9 @@
 #include "module/counters.h"
 #include "module/dispatch.h"
 #include "module/failure.h"
+#include "module/file_stamp.h"
+#include "module/pool_options.h"
+#include "module/pool_report.h"
 #include "module/snapshot.h"
 #include "module/supervision.h"
 #include "module/task.h"
@@ -37,65 +51,38 @@
 
 namespace igor {
 
-// What a pool's workers take: tasks, which the pool hands out itself; or requests, which the host does, so
-// that the pool is only their life: threads, restarts, breaker.
-enum class PoolKind : uint8_t { Tasks, Requests };
-
-// Which of the waiting workers a task is offered to: the one that began to wait last (its caches are warm),
-// the one that holds the fewest tasks, or the one that began to wait first.
-enum class DispatchPolicy : uint8_t { Shared, LeastBusy, RoundRobin };
-
-struct PoolOptions {
-  PoolKind kind = PoolKind::Tasks;
-  std::string name;
-  std::string file;  // the entrypoint, absolute
-  std::vector<std::pair<std::string, std::string>> env;
-  std::string settings;  // for the host: what its interpreter is configured with for this pool's scripts
-  uint32_t num = 0;          // threads started by start()
-  uint32_t max_threads = 0;  // 0: max(num, 1)
-  uint32_t queue = 0;        // places for accepted tasks that no worker was offered yet
-  bool overflow_reject = false;
-  uint32_t updates = 16;             // places in a task's update FIFO
-  uint64_t max_payload = 64u << 20;  // bytes of one encoded payload
-  Duration task_timeout{};           // from acceptance; 0: none
-  Duration stop_grace = std::chrono::seconds(5);
-  Duration boot_timeout = std::chrono::seconds(60);  // of wait_ready(), from start()
-  DispatchPolicy dispatch = DispatchPolicy::Shared;
-  uint64_t max_tasks = 0;   // a worker starts afresh after so many; 0: never
-  uint64_t max_memory = 0;  // or when its script holds more bytes between two tasks; 0: never
-  Duration max_wait{};      // for the host: how long a request may wait for a worker; 0: as the host likes
-  SupervisionOptions supervision;
-
-  // For the host: kept as long as the pool, and handed on to its successor.
-  std::shared_ptr<void> host_data;
-
-  // For tests and tools: called with each of a task's transitions ("accept", "start" and its end:
-  // "complete", "fail", "cancel", "timeout") under the task's lock, so that the calls for one task come in
-  // the order of what happened. Must not call back.
-  std::function<void(const Task&, std::string_view event)> observer;
-};
-
 class Scope;
 
 class Pool : public std::enable_shared_from_this<Pool> {
  public:
   // `home` is the scope that the pool belongs to, where its own scripts resolve names; may be empty.
-  static std::shared_ptr<Pool> create(PoolOptions options, WorkerHost& host, std::weak_ptr<Scope> home = {});
+  static std::shared_ptr<Pool> create(PoolOptions options, WorkerHost& host, std::weak_ptr<Scope> home = {},
+                                      const std::shared_ptr<Pool>& predecessor = nullptr);
   ~Pool();
 
   const PoolOptions& options() const noexcept { return options_; }
-  // Null when it has none, or it is gone.
-  std::shared_ptr<Scope> home() const noexcept { return home_.lock(); }
-  Counters& counters() noexcept { return counters_; }
+  // Of the entrypoint, when the pool was made.
+  const FileStamp& stamp() const noexcept { return stamp_; }
+  // Null when it has none, or it is gone. The host's threads ask; a reload that keeps the pool moves it.
+  std::shared_ptr<Scope> home() const;
+  void move_home(std::weak_ptr<Scope> home);
+  Counters& counters() noexcept { return *counters_; }
+  const Counters& counters() const noexcept { return *counters_; }
   bool draining() const noexcept { return draining_.load(std::memory_order_acquire); }
+  // Null unless it drains in favour of one.
+  std::shared_ptr<Pool> successor() const { return draining() ? successor_ : nullptr; }
 
   // --- life --------------------------------------------------------------------------------------
 
-  // Starts `num` threads. False with a sentence when the system refuses a thread.
-  bool start(std::string& error);
-  // Until `num` workers have been ready once. False with a sentence (and the failure of the last run) when the
-  // breaker opened, the pool drains, or the deadline came first.
-  bool wait_ready(TimePoint deadline, std::string& error, Failure& failure);
+  // Starts `num` threads, or `count`. False with a sentence when the system refuses a thread.
+  bool start(std::string& error) { return start(options_.num, error); }
+  bool start(uint32_t count, std::string& error);
+  // Until `num` workers (or `count`) have been ready once. False with a sentence (and the failure of the last
+  // run) when the breaker opened, the pool drains, or the deadline came first.
+  bool wait_ready(TimePoint deadline, std::string& error, Failure& failure) {
+    return wait_ready(options_.num, deadline, error, failure);
+  }
+  bool wait_ready(uint32_t count, TimePoint deadline, std::string& error, Failure& failure);
   // Starts the first thread of a lazy pool if none runs.
   bool ensure_started(std::string& error);
   // One more thread, if max_threads and the breaker allow it. False with a sentence when the system refuses.
@@ -103,14 +90,44 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Threads that have not ended.
   uint32_t size() const;
 
-  void begin_drain();
+  // With a successor: in its favour. The first call counts.
+  void begin_drain(std::shared_ptr<Pool> successor = nullptr);
   // After begin_drain(). Blocks for at most stop_grace and kForceTime; returns how many threads were left
   // behind. Not on a thread of the pool. Several pools end side by side: the longest grace counts, once.
   size_t finish_drain();
   static size_t finish_drain(const std::vector<std::shared_ptr<Pool>>& pools);
+  // The same without waiting, by the timers. Whoever may end the host calls finish_drain() all the same.
+  void finish_drain_later();
+  // Drained, and all threads are joined or were left behind.
+  bool finished() const;
   static constexpr Duration kForceTime = std::chrono::seconds(1);
   // So many threads that could not be stopped are replaced by others; more would eat the machine.
   static constexpr int kMostLost = 16;
+
+  // --- holders -------------------------------------------------------------------------------------
+
+  // False when the pool drains, or the last holder has let go.
+  bool hold(const std::shared_ptr<Scope>& scope);
+  // True when it was the last: the caller drains the pool.
+  bool let_go(const Scope& scope);
+  std::vector<std::shared_ptr<Scope>> holders() const;
+
+  // --- operation -----------------------------------------------------------------------------------
+
+  // False with a sentence when it can't be done to this pool.
+  bool pause(std::string& error);
+  bool resume(std::string& error);
+  // A pause, and the workers end, until resume().
+  bool drain(std::string& error);
+  // Puts a successor of the same options in this pool's place, in every scope that holds it, and drains this
+  // one in its favour. Waits until as many of the new workers are ready as this one has now. False with a
+  // sentence when they are not: this one then goes on. Not on a thread of the pool.
+  bool restart(std::string& error);
+  // Tells one worker to stop and starts it again. False when there is none of that index.
+  bool restart_worker(uint32_t index);
+  // A task of this pool, accepted and not ended, or null.
+  Ref<Task> find_task(uint64_t id);
+  PoolReport report();
 
   // --- tasks -------------------------------------------------------------------------------------
 
@@ -133,7 +150,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   };
   // Blocks until the task is accepted, or refused for one of the reasons above. A `task_timeout` other than
   // zero replaces the pool's.
-  Sent send(Payload payload, TimePoint deadline, Interrupt* interrupt, Duration task_timeout = {});
+  Sent send(Payload payload, TimePoint deadline, Interrupt* interrupt, Duration task_timeout = {},
+            Ref<const Origin> origin = nullptr);
 
   // --- snapshots -----------------------------------------------------------------------------------
 
@@ -148,7 +166,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Look look(TimePoint deadline, Interrupt* interrupt);
   // Replaces the latest snapshot; on the slot's thread, for which it counts as being ready.
   void publish(WorkerSlot& slot, Payload payload);
-  const SnapshotStore& snapshots() const noexcept { return snapshots_; }
+  const SnapshotStore& snapshots() const noexcept { return *snapshots_; }
 
   // --- state, for display ---------------------------------------------------------------------------
 
@@ -161,7 +179,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Stats stats();
 
   // Used by Task and Dispatch. The counting ones are called under the task's lock (accepted: take it).
-  void withdraw(Task& task);
+  static void withdraw(Task& task);
   void count_accepted(Task& task);
   void count_start(Task& task);
   void count_end(Task& task, TaskState state);
@@ -169,17 +187,26 @@ class Pool : public std::enable_shared_from_this<Pool> {
  private:
   friend class WorkerSlot;
   using Lock = Dispatch::Lock;
+  // By an operator: nothing is handed out; moreover no thread runs.
+  enum class Hold : uint8_t { None, Paused, Drained };
 
-  Pool(PoolOptions options, WorkerHost& host, std::weak_ptr<Scope> home);
+  Pool(PoolOptions options, WorkerHost& host, std::weak_ptr<Scope> home, const std::shared_ptr<Pool>& predecessor);
 
+  std::string title() const;
   bool spawn(const Lock&, std::string& error);
   uint32_t living(const Lock&) const noexcept;
+  uint32_t staying(const Lock&) const noexcept;
   void stop_slot(Lock&, WorkerSlot& slot, WorkerSlot::Stop why);
   void press_slot(WorkerSlot& slot, uint64_t run, TimePoint give_up_at);
+  void interrupt(Lock&, WorkerSlot& slot);
+  std::vector<Ref<Task>> lose(const Lock&, WorkerSlot& slot);
+  void fail_lost(const std::vector<Ref<Task>>& tasks);
   void give_up(Lock&, WorkerSlot& slot);
+  std::vector<Ref<Task>> give_up_queue(const Lock&, std::string why);
   void run_slot(WorkerSlot& slot);
   RunOutcome run_once(WorkerSlot& slot, bool& entered);
   bool await_restart(Lock&, WorkerSlot& slot, TimePoint earliest);
+  void drop_trial(const Lock&, const WorkerSlot& slot);
   void wake_restarting(const Lock&);
   void task_completed(const Lock&);
   bool all_ended(const Lock&) const noexcept;
@@ -189,32 +216,58 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void log_run(WorkerSlot& slot, const RunOutcome& outcome, bool was_ready, Duration delay, bool breaker_open);
   void became_ready(const Lock&, WorkerSlot& slot);
   void refuse_waiting(const Lock&, SendResult why);
+  void refuse(const Lock&, Task& task, SendResult why);
   void arm_reoffer(const Lock&);
   bool somebody_may_serve(const Lock&) const noexcept;
   void list_running(const Lock&, WorkerSlot& slot, Task& task);
   bool unlist_running(const Lock&, WorkerSlot& slot, Task& task);
 
-  const PoolOptions options_;
-  WorkerHost& host_;
-  const std::weak_ptr<Scope> home_;
-  Counters counters_;
-  std::atomic<bool> draining_{false};
+  // Of this pool or the one at the end of its successors; `at` says which.
+  static Lock lock_in_charge(Pool*& at);
+  static Lock lock_holder(Task& task, Pool*& at);
+  SendResult submit(const Lock&, Task& task, std::string& detail);
+  static SendResult await_admission(Lock&, Pool*& at, Task& task, TimePoint deadline, Interrupt* interrupt);
+  void receive(std::vector<Ref<Task>> tasks);
+  void take_charge();
+  void hold_back(Lock&, Hold hold);
 
-  SnapshotStore snapshots_;  // written under mutex_
-  Wakeup published_;         // the first snapshot, or why there will be none
+  const PoolOptions options_;
+  const FileStamp stamp_;
+  WorkerHost& host_;
+  const std::shared_ptr<Counters> counters_;
+  const std::shared_ptr<SnapshotStore> snapshots_;
+
+  mutable std::mutex home_mutex_;
+  std::weak_ptr<Scope> home_;
+
+  std::atomic<bool> draining_{false};
+  std::shared_ptr<Pool> successor_;  // written before draining_ is set, never again
 
   mutable std::mutex mutex_;
   std::condition_variable life_;  // a slot became ready or stopped, or the breaker opened
   Dispatch dispatch_;
   Supervision supervision_;
   std::vector<std::unique_ptr<WorkerSlot>> slots_;
+  Hold hold_ = Hold::None;
+  bool in_charge_;
+  Payload held_back_;  // what a successor published before it took charge
+  bool has_held_back_ = false;
+  std::vector<std::weak_ptr<Scope>> holders_;
+  bool let_go_ = false;      // by the last holder
+  bool restarting_ = false;  // a restart() is under way
   bool ever_ready_ = false;
   Failure last_failure_;
-  uint64_t refusals_ = 0;  // how often those who waited were told that nobody will serve them
+  TimePoint last_failure_at_{};  // zero: none
+  std::string no_thread_;        // why none could be started; for those who waited for it
+  uint64_t refusals_ = 0;        // how often those who waited were told that nobody will serve them
   SendResult last_refusal_ = SendResult::Accepted;
   bool reoffer_armed_ = false;
   TimePoint drain_began_{};
-  TimePoint give_up_at_{};  // set when the first script is interrupted
+  TimePoint give_up_at_{};    // set when the first script is interrupted
+  uint32_t interrupting_ = 0;  // calls of the host under way
+  bool ends_by_timer_ = false;
+  bool collected_ = false;
+  std::mutex joining_;
 };
 
 }  // namespace igor

@@ -1,5 +1,6 @@
 #include "module/scope.h"
 
+#include <algorithm>
 #include <mutex>
 
 namespace igor {
@@ -30,8 +31,20 @@ bool Scope::add(PoolOptions options, std::string& error) {
             "\" in one scope: names must differ";
     return false;
   }
-  pools.emplace(name, Pool::create(std::move(options), host_, weak_from_this()));
+  pools.emplace(name, obtain(std::move(options)));
   return true;
+}
+
+// The predecessor's pool when it is the same, else a new one. Under the lock.
+std::shared_ptr<Pool> Scope::obtain(PoolOptions options) {
+  std::shared_ptr<Pool> before;
+  if (const auto predecessor = predecessor_.lock()) before = predecessor->pool(options.kind, options.name);
+  const bool same =
+      before && before->options().same_as(options) && before->stamp() == FileStamp::of(before->options().file);
+  if (same && before->hold(shared_from_this())) return before;
+  auto pool = Pool::create(std::move(options), host_, weak_from_this(), before);
+  pool->hold(shared_from_this());
+  return pool;
 }
 
 std::shared_ptr<Pool> Scope::pool(PoolKind kind, std::string_view name) {
@@ -46,7 +59,19 @@ bool Scope::has_workers() {
   return !pools_.empty() || catch_all_.has_value();
 }
 
+bool Scope::closed() {
+  std::shared_lock lock(mutex_);
+  return closed_;
+}
+
 Scope::Lookup Scope::find(std::string_view name, std::shared_ptr<Pool>& pool) {
+  if (closed()) {
+    if (const auto next = successor(); next && next->find_here(name, pool) == Lookup::Found) return Lookup::Found;
+  }
+  return find_here(name, pool);
+}
+
+Scope::Lookup Scope::find_here(std::string_view name, std::shared_ptr<Pool>& pool) {
   if ((pool = this->pool(PoolKind::Tasks, name))) return Lookup::Found;
   if (fallback_ && (pool = fallback_->pool(PoolKind::Tasks, name))) return Lookup::Found;
   const Lookup here = make_from_catch_all(name, pool);
@@ -66,16 +91,22 @@ Scope::Lookup Scope::make_from_catch_all(std::string_view name, std::shared_ptr<
     pool = place->second;
     return Lookup::Found;
   }
+  return (pool = make_named(name)) ? Lookup::Found : Lookup::CatchAllFull;
+}
+
+// A pool of the catch-all's. Under the lock; null when there are as many as may be.
+std::shared_ptr<Pool> Scope::make_named(std::string_view name) {
   const uint32_t most = catch_all_->max_threads == 0 ? kCatchAllNames : catch_all_->max_threads;
-  if (catch_all_made_ >= most) return Lookup::CatchAllFull;
+  if (catch_all_made_ >= most) return nullptr;
   PoolOptions options = *catch_all_;
   options.name = name;
+  options.catch_all = true;
   options.num = 0;
   options.max_threads = 1;
-  pool = Pool::create(std::move(options), host_, weak_from_this());
+  auto pool = obtain(std::move(options));
   pools_.emplace(name, pool);
   ++catch_all_made_;
-  return Lookup::Found;
+  return pool;
 }
 
 std::vector<std::shared_ptr<Pool>> Scope::pools() {
@@ -87,9 +118,76 @@ std::vector<std::shared_ptr<Pool>> Scope::pools() {
   return pools;
 }
 
+std::shared_ptr<Pool> Scope::successor_of(const std::shared_ptr<Pool>& pool) {
+  const PoolOptions& options = pool->options();
+  std::unique_lock lock(mutex_);
+  if (closed_) return nullptr;
+  const Pools& pools = options.kind == PoolKind::Requests ? request_pools_ : pools_;
+  if (const auto place = pools.find(options.name); place != pools.end()) return place->second;
+  return options.catch_all && catch_all_ ? make_named(options.name) : nullptr;
+}
+
+std::shared_ptr<Scope> Scope::successor() {
+  std::shared_ptr<Scope> next;
+  {
+    std::shared_lock lock(mutex_);
+    next = successor_;
+  }
+  if (!next || !next->closed()) return next;
+  next = next->successor();
+  if (!next) return nullptr;
+  // Those in between need not be kept for this one any more.
+  std::unique_lock lock(mutex_);
+  successor_.swap(next);
+  return successor_;
+}
+
+void Scope::started() {
+  for (const auto& pool : pools()) pool->move_home(weak_from_this());
+  const auto predecessor = predecessor_.lock();
+  if (!predecessor) return;
+  for (const auto& pool : predecessor->pools()) {
+    if (const auto own = successor_of(pool); own == pool) own->move_home(weak_from_this());
+  }
+  std::unique_lock lock(predecessor->mutex_);
+  predecessor->successor_ = shared_from_this();
+}
+
 void Scope::close() {
   std::unique_lock lock(mutex_);
   closed_ = true;
+}
+
+bool Scope::attach(const std::shared_ptr<Pool>& pool) {
+  std::unique_lock lock(mutex_);
+  std::erase_if(attached_, [](const auto& one) { return one->finished(); });
+  if (closed_ || !pool->hold(shared_from_this())) return false;
+  attached_.push_back(pool);
+  return true;
+}
+
+void Scope::detach(const std::shared_ptr<Pool>& pool) {
+  {
+    std::unique_lock lock(mutex_);
+    std::erase(attached_, pool);
+  }
+  pool->let_go(*this);
+}
+
+bool Scope::replace(const std::shared_ptr<Pool>& old, const std::shared_ptr<Pool>& next) {
+  std::unique_lock lock(mutex_);
+  Pools& pools = old->options().kind == PoolKind::Requests ? request_pools_ : pools_;
+  const auto place = pools.find(old->options().name);
+  if (closed_ || place == pools.end() || place->second != old) return false;
+  place->second = next;
+  std::erase(attached_, next);
+  attached_.push_back(old);
+  return true;
+}
+
+std::vector<std::shared_ptr<Pool>> Scope::attached() {
+  std::shared_lock lock(mutex_);
+  return attached_;
 }
 
 }  // namespace igor

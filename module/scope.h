@@ -4,11 +4,18 @@
 // fallback's catch-all. A catch-all makes a pool of its own for each name it is asked for, up to a bound.
 // Pools of requests have names of their own kind: no lookup by name ever ends at one.
 //
-// Ownership: shared; a request holds its scope while it runs, so a scope outlives the generation that
+// Reload: a scope may have a predecessor, the one of the configuration before. A pool that is added here and was
+// there too with the same options and the same entrypoint is kept, as it is, for both; otherwise the new pool
+// becomes the successor of the old one, as it does when that is restarted. A catch-all's pools are taken over
+// name by name: at the start, when somebody asks, and at the latest when the old configuration closes. A closed
+// scope looks names up in its successor first, so a script that goes on for years, in a request or in a worker
+// that was kept, sends to today's workers.
+//
+// Ownership: shared, forwards: a scope holds its successor. A request holds its scope while it runs, so a scope outlives the generation that
 // made it for as long as something may still resolve names in it (its pools then refuse tasks).
 //
-// Locks: a reader-writer lock for the map, never held while a pool starts, waits or drains. The fallback
-// has its own; this -> fallback.
+// Locks: a reader-writer lock for the maps, never held while a pool starts, waits or drains. The fallback and
+// the predecessor have their own; this -> fallback, this -> predecessor, each -> a pool's.
 #pragma once
 
 #include <functional>
@@ -26,8 +33,11 @@ namespace igor {
 
 class Scope : public std::enable_shared_from_this<Scope> {
  public:
-  Scope(std::string label, std::shared_ptr<Scope> fallback, WorkerHost& host)
-      : label_(std::move(label)), fallback_(std::move(fallback)), host_(host) {}
+  Scope(std::string label, std::shared_ptr<Scope> fallback, WorkerHost& host, std::weak_ptr<Scope> predecessor = {})
+      : label_(std::move(label)),
+        fallback_(std::move(fallback)),
+        host_(host),
+        predecessor_(std::move(predecessor)) {}
 
   const std::string& label() const noexcept { return label_; }
 
@@ -42,14 +52,33 @@ class Scope : public std::enable_shared_from_this<Scope> {
   std::shared_ptr<Pool> pool(PoolKind kind, std::string_view name);
   // Every pool made so far, of both kinds, catch-all ones included; not those of the fallback.
   std::vector<std::shared_ptr<Pool>> pools();
+
+  // The configuration runs: this is the home of all its pools now, and the predecessor's successor.
+  void started();
+  // What stands here in the place of a pool of the predecessor: perhaps itself. Null: nothing.
+  std::shared_ptr<Pool> successor_of(const std::shared_ptr<Pool>& pool);
+  // The newest that started after this one; null when none did, or it is closed.
+  std::shared_ptr<Scope> successor();
   // No pool is made from here on.
   void close();
+
+  // A pool that is held without being in the map: one that is about to take another's place, and, after
+  // replace(), the one whose place was taken, until it has ended. False when closed.
+  bool attach(const std::shared_ptr<Pool>& pool);
+  void detach(const std::shared_ptr<Pool>& pool);
+  // False when `old` is not (or no longer) in the map, or the scope is closed.
+  bool replace(const std::shared_ptr<Pool>& old, const std::shared_ptr<Pool>& next);
+  std::vector<std::shared_ptr<Pool>> attached();
 
   static constexpr uint32_t kCatchAllNames = 16;
 
  private:
   Lookup make_from_catch_all(std::string_view name, std::shared_ptr<Pool>& pool);
+  std::shared_ptr<Pool> make_named(std::string_view name);
+  std::shared_ptr<Pool> obtain(PoolOptions options);
   bool has_workers();
+  bool closed();
+  Lookup find_here(std::string_view name, std::shared_ptr<Pool>& pool);
 
   struct Hash {
     using is_transparent = void;
@@ -59,10 +88,13 @@ class Scope : public std::enable_shared_from_this<Scope> {
   const std::string label_;
   const std::shared_ptr<Scope> fallback_;
   WorkerHost& host_;
+  const std::weak_ptr<Scope> predecessor_;
   std::shared_mutex mutex_;
   using Pools = std::unordered_map<std::string, std::shared_ptr<Pool>, Hash, std::equal_to<>>;
   Pools pools_;          // of tasks
   Pools request_pools_;
+  std::vector<std::shared_ptr<Pool>> attached_;
+  std::shared_ptr<Scope> successor_;
   std::optional<PoolOptions> catch_all_;
   uint32_t catch_all_made_ = 0;
   bool closed_ = false;

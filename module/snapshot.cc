@@ -34,16 +34,18 @@ void SnapshotStore::replace(const Snapshot* next) noexcept {
 }
 
 bool SnapshotStore::publish(Payload payload) {
+  std::lock_guard lock(publishing_);
   const uint64_t last = version_.load(std::memory_order_relaxed);
   if (last != 0) {
-    // The only writer: the current snapshot stays while it looks.
-    const Payload& now = snapshot_of(word_.load(std::memory_order_relaxed))->payload();
-    const bool same_size = now.size() == payload.size();
+    // The only writer, by the lock: the current snapshot stays while it looks.
+    const Payload& current = snapshot_of(word_.load(std::memory_order_relaxed))->payload();
+    const bool same_size = current.size() == payload.size();
     // memcmp() may not be given null, not even for no bytes.
-    if (same_size && (now.size() == 0 || std::memcmp(now.data(), payload.data(), now.size()) == 0)) return false;
+    if (same_size && (current.size() == 0 || std::memcmp(current.data(), payload.data(), current.size()) == 0)) return false;
   }
   replace(new Snapshot(std::move(payload), last + 1));
   version_.store(last + 1, std::memory_order_release);
+  changed_.notify();
   return true;
 }
 

@@ -13,23 +13,31 @@
 // The version grows by one with each new snapshot: a reader that has decoded version n needs nothing more
 // than one load to know that it still has the latest.
 //
-// Threads: latest() and version() any; publish() one at a time (the pool's lock sees to that).
+// A pool hands its store on to its successor, so what was published stays readable when another pool takes
+// its place; the pools see to it that only one of them publishes.
+//
+// Threads: any. publish() takes a lock of its own, a leaf, because two pools may hold the store.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 
+#include "module/clock.h"
 #include "module/payload.h"
 #include "module/ref.h"
+#include "module/wakeup.h"
 
 namespace igor {
 
 class Snapshot {
  public:
-  Snapshot(Payload payload, uint64_t version) : payload_(std::move(payload)), version_(version) {}
+  Snapshot(Payload payload, uint64_t version)
+      : payload_(std::move(payload)), version_(version), published_(now()) {}
 
   const Payload& payload() const noexcept { return payload_; }
   uint64_t version() const noexcept { return version_; }
+  TimePoint published() const noexcept { return published_; }
 
   void retain() const noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
   void release() const noexcept { give_up(1); }
@@ -44,6 +52,7 @@ class Snapshot {
 
   const Payload payload_;
   const uint64_t version_;
+  const TimePoint published_;
   mutable std::atomic<int64_t> count_{kBias};  // the store's, while it is the current one
 };
 
@@ -62,6 +71,9 @@ class SnapshotStore {
   // Replaces the latest snapshot. False, and nothing changes, when the payload is the same to the byte.
   bool publish(Payload payload);
 
+  // For those who wait for the first snapshot: notified with each, and by the pool when there will be none.
+  Wakeup& changed() noexcept { return changed_; }
+
  private:
   static constexpr uint64_t kReader = uint64_t{1} << 48;
   static constexpr uint64_t kAddress = kReader - 1;
@@ -70,6 +82,8 @@ class SnapshotStore {
   }
   void replace(const Snapshot* next) noexcept;
 
+  Wakeup changed_;
+  std::mutex publishing_;
   mutable std::atomic<uint64_t> word_{0};
   std::atomic<uint64_t> version_{0};
 };

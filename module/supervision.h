@@ -51,6 +51,9 @@ class Supervision {
   // must be woken when the breaker's state changes.
   TimePoint ask_again_at() const noexcept;
 
+  // The run that was let through is not going to tell: it was told to end before it got ready.
+  void trial_dropped() noexcept { trying_ = false; }
+
   // A script asked for its first signal.
   void became_ready() noexcept;
 
@@ -61,6 +64,7 @@ class Supervision {
   }
 
   int consecutive_failures() const noexcept { return failures_; }
+  bool half_open() const noexcept { return trying_ && breaker_open(); }
   bool breaker_open() const noexcept {
     return options_.max_consecutive_failures >= 0 && failures_ >= options_.max_consecutive_failures && failures_ > 0;
   }

@@ -9,11 +9,13 @@ namespace {
 std::atomic<uint64_t> last_id{0};
 }
 
-Task::Task(std::shared_ptr<Pool> pool, Payload payload, uint32_t max_updates)
+Task::Task(std::shared_ptr<Pool> pool, Payload payload, uint32_t max_updates, Ref<const Origin> origin)
     : pool_(std::move(pool)),
       id_(last_id.fetch_add(1, std::memory_order_relaxed) + 1),
       created_(now()),
       payload_size_(payload.size()),
+      origin_(std::move(origin)),
+      holder_(pool_.get()),
       updates_(max_updates),
       payload_(std::move(payload)) {}
 
@@ -103,7 +105,19 @@ void Task::cancel() {
   updates_.clear();  // what the sender will never read is freed now, not when the worker lets go
   const bool was_pending = state() == TaskState::Pending;
   const bool first = end(lock, TaskState::Cancelled);
-  if (first && was_pending) pool_->withdraw(*this);
+  if (first && was_pending) Pool::withdraw(*this);
+}
+
+bool Task::cancel(std::string reason) {
+  std::unique_lock lock(mutex_);
+  if (!ended()) {
+    failure_.reason = Reason::Abandoned;
+    failure_.message = std::move(reason);
+  }
+  const bool was_pending = state() == TaskState::Pending;
+  const bool first = end(lock, TaskState::Cancelled);
+  if (first && was_pending) Pool::withdraw(*this);
+  return first;
 }
 
 Task::UpdateResult Task::update(Payload update, Interrupt* interrupt) {
@@ -150,7 +164,7 @@ bool Task::time_out() {
   deadline_timer_ = 0;  // it is what called
   const bool was_pending = state() == TaskState::Pending;
   const bool first = end(lock, TaskState::TimedOut);
-  if (first && was_pending) pool_->withdraw(*this);
+  if (first && was_pending) Pool::withdraw(*this);
   return first;
 }
 

@@ -16,6 +16,9 @@
 // Each side has its own Wakeup: the sender's is ready while there is an update to read or the task has
 // ended, the worker's while the other side has ended the task (cancelled, timed out, shut down).
 //
+// A task that nobody had claimed moves to the successor of its pool when that drains: holder() says whose lock
+// guards the links now. Its counters stay those of pool(), which are the successor's too.
+//
 // Locks: mutex_ guards state, FIFO, failure, timer and the level of both wake-ups. It is a leaf but for
 // being taken under the pool's lock: pool -> task, never the reverse. The links at the end belong to the
 // pool and are guarded by its lock. payload() is the worker's alone once it runs.
@@ -28,6 +31,7 @@
 
 #include "module/clock.h"
 #include "module/failure.h"
+#include "module/origin.h"
 #include "module/payload.h"
 #include "module/ref.h"
 #include "module/update_fifo.h"
@@ -43,7 +47,7 @@ enum class TaskState : uint8_t { Pending, Running, Completed, Failed, Cancelled,
 class Task final : public RefCounted<Task> {
  public:
   // `max_updates` 0 stands for the usual 16.
-  Task(std::shared_ptr<Pool> pool, Payload payload, uint32_t max_updates);
+  Task(std::shared_ptr<Pool> pool, Payload payload, uint32_t max_updates, Ref<const Origin> origin = nullptr);
   ~Task();
 
   uint64_t id() const noexcept { return id_; }  // unique in the process, from 1
@@ -52,6 +56,7 @@ class Task final : public RefCounted<Task> {
   Pool& pool() const noexcept { return *pool_; }
   TimePoint created() const noexcept { return created_; }
   size_t payload_size() const noexcept { return payload_size_; }
+  const Ref<const Origin>& origin() const noexcept { return origin_; }  // may be null
 
   // --- the sender's side -------------------------------------------------------------------------
 
@@ -71,6 +76,9 @@ class Task final : public RefCounted<Task> {
   void watch(Wakeup* group);
   // The sender is through: cancels a task that has not ended, drops what was not read.
   void cancel();
+  // The same by somebody else, who gives the reason: the sender reads what was sent so far, then that. False:
+  // it had ended already.
+  bool cancel(std::string reason);
   // After ReadResult::Failed.
   const Failure& failure() const noexcept { return failure_; }
   // After ReadResult::Completed: what complete() was given; empty when nothing.
@@ -106,14 +114,21 @@ class Task final : public RefCounted<Task> {
   // Takes the transition if the task has not ended yet; with the lock held on entry, not on return.
   bool end(std::unique_lock<std::mutex>& lock, TaskState state);
 
+  // The pool whose lock guards the links: pool(), or one that succeeded it. Changed under the old holder's lock.
+  Pool* holder() const noexcept { return holder_.load(std::memory_order_acquire); }
+
   const std::shared_ptr<Pool> pool_;
   const uint64_t id_;
   const TimePoint created_;
   const size_t payload_size_;
+  const Ref<const Origin> origin_;
+  std::atomic<Pool*> holder_;  // kept alive by pool_, which keeps its successors
 
   std::mutex mutex_;
   std::atomic<TaskState> state_{TaskState::Pending};  // written under mutex_
   bool counted_ = false;                              // accepted: its end goes into the counters
+  TimePoint started_{};                               // claimed
+  TimePoint ended_at_{};
   WorkerSlot* slot_ = nullptr;                        // while Running; slots live as long as the pool
   uint64_t deadline_timer_ = 0;                       // 0: none
   UpdateFifo updates_;
@@ -124,7 +139,7 @@ class Task final : public RefCounted<Task> {
   Wakeup worker_wakeup_;
   Wakeup* watcher_ = nullptr;
 
-  // Guarded by the pool's lock.
+  // Guarded by the holder's lock.
   enum class Admission : uint8_t { Waiting, Accepted, Refused };
   Admission admission_ = Admission::Waiting;
   uint8_t refusal_ = 0;  // a Pool::SendResult

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "module/failure.h"
 #include "module/os_thread.h"
@@ -14,6 +15,7 @@
 namespace igor {
 
 class WorkerSlot;
+struct PoolOptions;
 
 struct RunOutcome {
   bool clean = false;  // returned, or exit(0)
@@ -26,6 +28,11 @@ class WorkerHost {
 
   // Any thread: how large the stack of a slot's thread must be.
   virtual size_t stack_bytes() const noexcept { return OsThread::kDefaultStackBytes; }
+
+  // Any thread: the beginning of a thread's name, as tools of the system show it.
+  virtual std::string_view thread_prefix() const noexcept { return "worker-"; }
+  // Any thread: what a script of such a pool must do to be ready, as half a sentence ("it must ...").
+  virtual std::string_view ready_hint(const PoolOptions&) const noexcept { return "it must ask for work"; }
 
   // Makes the thread fit for running scripts. False with a sentence in `error`: the slot counts it as
   // a failed run, and tries again when the next is due.

@@ -27,14 +27,26 @@ void WorkerSlot::ready() {
   pool_.became_ready(lock, *this);
 }
 
-void WorkerSlot::handled() {
+void WorkerSlot::handled(Duration waited, Duration took) {
+  Counters& counters = pool_.counters();
+  counters.requests.fetch_add(1, std::memory_order_relaxed);
+  counters.wait.record(waited);
+  counters.run.record(took);
+  counters.total.record(waited + took);
   Dispatch::Lock lock(pool_.mutex_);
   took_task_ = true;
   spend(lock);
   pool_.task_completed(lock);
 }
 
+void WorkerSlot::set_activity(std::string_view what, TimePoint at) {
+  std::lock_guard lock(activity_mutex_);
+  activity_.assign(what);
+  activity_since_ = at;
+}
+
 void WorkerSlot::memory_held(uint64_t bytes) {
+  memory_.store(bytes, std::memory_order_relaxed);
   if (options().max_memory == 0 || bytes <= options().max_memory) return;
   Dispatch::Lock lock(pool_.mutex_);
   spent_ = true;
@@ -43,6 +55,7 @@ void WorkerSlot::memory_held(uint64_t bytes) {
 
 void WorkerSlot::spend(Dispatch::Lock& lock) {
   ++taken_;
+  ++handled_;
   if (options().max_tasks != 0 && taken_ >= options().max_tasks) spent_ = true;
   recycle_if_spent(lock);
 }

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "module/clock.h"
 #include "module/failure.h"
@@ -36,8 +37,9 @@ class WorkerSlot {
  public:
   enum class State : uint8_t { Stopped, Starting, Ready, Restarting, Lost };
   enum class Signal : uint8_t { None, Task, Stop, Interrupted };
-  // Why this worker is told to stop: to be started afresh, or for good.
-  enum class Stop : uint8_t { None, Recycle, Retire };
+  // Why this worker is told to stop: to be started afresh, because it has had its share or because somebody
+  // wants it; or for good.
+  enum class Stop : uint8_t { None, Recycle, Restart, Retire };
 
   WorkerSlot(Pool& pool, uint32_t index) : pool_(pool), index_(index) {}
 
@@ -47,7 +49,7 @@ class WorkerSlot {
   std::string label() const;  // "name #index"
   // The script shall end: the whole pool drains, or this worker was told to.
   bool stopping() const noexcept;
-  // Tells this worker alone. A Recycle never takes back a Retire.
+  // Tells this worker alone. A later reason never takes back a stronger one.
   void stop(Stop why);
 
   // For the host, which finds its own thread object by it. Not touched here.
@@ -60,10 +62,12 @@ class WorkerSlot {
   void ready();
   // For waiting for such work: stop() and a drain notify it.
   Wakeup& wakeup() noexcept { return wakeup_; }
-  // A piece of such work was done: counts towards max_tasks.
-  void handled();
+  // A piece of such work was done: counts towards max_tasks. How long it waited for a worker, and took.
+  void handled(Duration waited = {}, Duration took = {});
   // What the script holds now, between two pieces of work. Beyond max_memory the worker is recycled.
   void memory_held(uint64_t bytes);
+  // What it does now, for people to read ("GET /x"); empty: nothing. `at` is when that began.
+  void set_activity(std::string_view what, TimePoint at);
 
   // Asks for the next signal without blocking. Stop comes first; Task means that claim() has one.
   Signal poll_signal();
@@ -97,7 +101,9 @@ class WorkerSlot {
   // Guarded by the pool's lock.
   State state_ = State::Stopped;
   std::atomic<Stop> stop_{Stop::None};  // written under the lock
+  TimePoint since_{};  // of what it does now, as a report shows it
   uint64_t runs_ = 0;
+  uint64_t handled_ = 0;        // tasks and requests in all runs
   uint64_t taken_ = 0;          // tasks or requests in this run
   bool spent_ = false;          // has had its share in this run: recycled as soon as it holds no task
   bool took_task_ = false;      // in this run
@@ -109,8 +115,14 @@ class WorkerSlot {
   WorkerSlot* idle_previous_ = nullptr;
   Ref<Task> offered_;
   TimePoint offered_at_{};
+  uint32_t running_count_ = 0;
   Task* running_ = nullptr;  // list of the tasks it holds, through Task::next_; owns a reference each
   OsThread thread_;
+
+  std::atomic<uint64_t> memory_{0};
+  std::mutex activity_mutex_;  // a leaf
+  std::string activity_;
+  TimePoint activity_since_{};
 };
 
 }  // namespace igor

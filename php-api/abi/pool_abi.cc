@@ -13,16 +13,14 @@
 #include "php-api/abi/error_text.h"
 #include "php-api/abi/scopes.h"
 #include "sapi/engine.h"
-#if __has_include("sapi/request_queue.h")
 #include "sapi/request_queue.h"
-#endif
 #include "sapi/worker_script.h"
 
 namespace igor::api {
 namespace {
 
 struct GenerationEntry {
-  explicit GenerationEntry(WorkerHost& host) : generation(host) {}
+  GenerationEntry(WorkerHost& host, const Generation* predecessor) : generation(host, predecessor) {}
   Generation generation;
   std::mutex mutex;                 // guards the handles and serializes building
   std::vector<igor_handle> scopes;  // stale when the generation closes
@@ -162,6 +160,27 @@ std::shared_ptr<Pool> find_pool(igor_handle handle) {
   return entry ? entry->scope->pool(entry->kind, entry->name) : nullptr;
 }
 
+igor_handle GenerationView::handle_of(const Scope& scope, const Pool& pool) const {
+  const PoolOptions& options = pool.options();
+  for (const Named& one : pools) {
+    if (one.scope == &scope && one.kind == options.kind && one.name == options.name) return one.handle;
+  }
+  return 0;
+}
+
+bool find_generation(igor_handle handle, GenerationView& view) {
+  const auto entry = generations().find(handle);
+  if (!entry) return false;
+  std::lock_guard lock(entry->mutex);
+  view.scopes = entry->generation.scopes();
+  for (const igor_handle pool : entry->pools) {
+    if (const auto named = pools().find(pool)) {
+      view.pools.push_back({pool, named->scope.get(), named->kind, named->name});
+    }
+  }
+  return true;
+}
+
 std::shared_ptr<Pool> find_requests_pool(igor_handle handle) {
   const auto entry = pools().find(handle);
   return entry && entry->kind == PoolKind::Requests ? entry->scope->pool(entry->kind, entry->name) : nullptr;
@@ -180,13 +199,18 @@ size_t close_all_generations() {
 using namespace igor;
 using namespace igor::api;
 
-igor_status igor_generation_open(igor_handle /*predecessor*/, igor_handle* generation, char* error,
+igor_status igor_generation_open(igor_handle predecessor, igor_handle* generation, char* error,
                                  size_t error_size) noexcept try {
   if (!sapi::Engine::instance().running()) {
     put_error(error, error_size, "the PHP engine is not running");
     return IGOR_STATE;
   }
-  *generation = generations().insert(std::make_shared<GenerationEntry>(worker_host()));
+  // One that has closed meanwhile left nothing to take over.
+  const auto before = generations().find(predecessor);
+  std::unique_lock<std::mutex> lock;
+  if (before) lock = std::unique_lock(before->mutex);
+  *generation = generations().insert(
+      std::make_shared<GenerationEntry>(worker_host(), before ? &before->generation : nullptr));
   return IGOR_OK;
 } catch (const std::bad_alloc&) {
   return IGOR_NO_MEMORY;
@@ -233,9 +257,8 @@ igor_status igor_pool_add(igor_handle scope, const igor_pool_options* options, i
     put_error(error, error_size, problem);
     return IGOR_INVALID;
   }
-#if __has_include("sapi/request_queue.h")
+  // One that follows another gets the other's instead.
   if (core.kind == PoolKind::Requests) core.host_data = sapi::make_request_queue(core);
-#endif
   const auto entry = std::make_shared<PoolEntry>(PoolEntry{found->scope, core.kind, core.name});
   std::lock_guard lock(generation->mutex);
   if (!found->scope->add(std::move(core), problem)) {

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "caddy-plugin/bridge/igor.h"
 #include "module/scope.h"
@@ -17,6 +20,23 @@ std::shared_ptr<Scope> find_scope(igor_handle handle);
 std::shared_ptr<Pool> find_pool(igor_handle handle);
 // The same; null for a pool of tasks, too.
 std::shared_ptr<Pool> find_requests_pool(igor_handle handle);
+
+// What belongs to an open generation.
+struct GenerationView {
+  std::vector<std::shared_ptr<Scope>> scopes;  // the global one first
+  struct Named {
+    igor_handle handle;
+    const Scope* scope;
+    PoolKind kind;
+    std::string name;
+  };
+  std::vector<Named> pools;  // those that igor_pool_add() has named
+
+  // 0: a catch-all made it.
+  igor_handle handle_of(const Scope& scope, const Pool& pool) const;
+};
+// False when the handle is stale. Any thread.
+bool find_generation(igor_handle handle, GenerationView& view);
 
 // Closes every generation that is still open; for the engine's stop. Returns how many threads had to be
 // left behind. Blocks, see igor_generation_close().

@@ -34,7 +34,7 @@ TEST(PoolLife, AScriptThatReturnsIsStartedAgainAtOnce) {
   for (int i = 0; i < 20; ++i) EXPECT_EQ(test::end_of(*test::send(*pool).task), ReadResult::Completed);
   pool.drain();
   EXPECT_GE(host.runs, 20);
-  EXPECT_EQ(pool->counters().failures, 0u);
+  EXPECT_EQ(pool->counters().crashes, 0u);
   EXPECT_EQ(host.enters, 1) << "the thread stays";
   EXPECT_EQ(host.leaves, 1);
 }

@@ -439,7 +439,7 @@ TEST(Pool, CountersAreTheHistory) {
   EXPECT_EQ(counters.refused, 0u);
   pool.drain();
   EXPECT_EQ(counters.starts, 2u);
-  EXPECT_EQ(counters.failures, 1u);
+  EXPECT_EQ(counters.crashes, 1u);
 }
 
 // --- a system without threads to give ------------------------------------------------------------------

@@ -1,0 +1,65 @@
+// What a pool is at one moment, for people and their tools: plain values, copied under the pool's lock.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "module/clock.h"
+#include "module/counters.h"
+#include "module/failure.h"
+#include "module/ref.h"
+#include "module/origin.h"
+
+namespace igor {
+
+struct WorkerReport {
+  // Idle: ready, and holds nothing.
+  enum class State : uint8_t { Starting, Idle, Busy, Restarting, Stopping, Lost };
+
+  uint32_t index = 0;
+  State state = State::Starting;
+  TimePoint since{};
+  uint32_t tasks = 0;     // that it holds
+  uint64_t handled = 0;   // tasks claimed and requests served, in all its runs
+  uint64_t starts = 0;    // runs
+  uint64_t memory = 0;    // bytes, as its host last said
+  std::string activity;   // what it does, as its host says; empty when nothing
+};
+
+struct TaskReport {
+  uint64_t id = 0;
+  bool running = false;
+  TimePoint created{};
+  size_t payload_bytes = 0;
+  Ref<const Origin> origin;  // may be null
+  uint32_t worker = 0;       // when it runs
+};
+
+struct PoolReport {
+  enum class State : uint8_t { Running, Paused, Draining, Drained, Stopping };
+  enum class Breaker : uint8_t { Closed, Open, HalfOpen };
+  static constexpr size_t kMostTasks = 1000;
+
+  TimePoint at{};  // ages count from here
+  State state = State::Running;
+  Breaker breaker = Breaker::Closed;
+  int consecutive_failures = 0;
+  bool ever_ready = false;
+  size_t queued = 0;
+  size_t blocked_senders = 0;
+  std::vector<WorkerReport> workers;  // not those that have ended
+  std::vector<TaskReport> tasks;      // oldest of the queue first, then those that run; at most kMostTasks
+  size_t tasks_omitted = 0;
+  struct Snapshot {
+    uint64_t version = 0;
+    TimePoint published{};
+    size_t bytes = 0;
+  };
+  std::optional<Snapshot> snapshot;
+  std::optional<Failure> last_failure;
+  TimePoint last_failure_at{};
+};
+
+}  // namespace igor
