@@ -56,7 +56,7 @@ sapi::PhpThread* require_thread(const char* function) {
 WorkerSlot* require_worker(const char* function) {
   if (in_forked_child()) return nullptr;
   const sapi::PhpThread* const thread = sapi::PhpThread::current();
-  if (thread != nullptr && thread->slot != nullptr) return thread->slot;
+  if (thread != nullptr && thread->slot != nullptr && thread->http_worker == nullptr) return thread->slot;
   zend_throw_exception_ex(spl_ce_RuntimeException, 0, "%s() can only be called in a background worker", function);
   return nullptr;
 }

@@ -18,6 +18,8 @@ zif_handler engine_getenv = nullptr;
 // What the request has set; without a value: what it has taken away. A script sets few, so a list will do.
 using Changes = std::vector<std::pair<std::string, std::optional<std::string>>>;
 thread_local Changes changes;
+// Those of an HTTP worker's script from before its first request.
+thread_local std::optional<Changes> boot_changes;
 
 // Plain C++ in these: the engine is not entered while they run, so nothing is lost to a bailout.
 const std::optional<std::string>* find_change(std::string_view name) {
@@ -122,6 +124,15 @@ void install_environment_functions() {
 
 void end_request_environment() noexcept {
   changes.clear();
+  boot_changes.reset();
+}
+
+void keep_boot_environment() {
+  if (!boot_changes) boot_changes = changes;
+}
+
+void restore_boot_environment() {
+  if (boot_changes && changes != *boot_changes) changes = *boot_changes;
 }
 
 }  // namespace igor::api

@@ -18,4 +18,9 @@ void install_environment_functions();
 // Forgets what the request has set.
 void end_request_environment() noexcept;
 
+// HTTP worker mode, where one run serves many requests: what the script has set before the first of them is
+// there for each. keep_ does something once in a run; restore_ after each request. Neither enters the engine.
+void keep_boot_environment();
+void restore_boot_environment();
+
 }  // namespace igor::api

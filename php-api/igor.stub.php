@@ -73,6 +73,15 @@ namespace {
      */
     function frankenphp_worker_get_vars(string|array $name, float $timeout = 30.0): array {}
 
+    /**
+     * In the script of an HTTP worker: waits for the next HTTP request and calls $callback for it, with the
+     * superglobals, php://input, headers and output of that request. To be called in a loop.
+     *
+     * @return bool false: the script shall end (stop, restart, max_requests, max_memory); it is started again
+     * @throws RuntimeException not in an HTTP worker, or called from inside a callback
+     */
+    function frankenphp_handle_request(callable $callback): bool {}
+
     /** Completes the HTTP response; the script goes on without its client. */
     function frankenphp_finish_request(): bool {}
 

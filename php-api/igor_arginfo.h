@@ -1,5 +1,5 @@
 /* This is a generated file, edit the .stub.php file instead.
- * Stub hash: f230d8d0d4e9f83b31844ed9a5c959359f2fb766 */
+ * Stub hash: 130a46810f263adb83391e202780e43cb921621c */
 
 ZEND_BEGIN_ARG_INFO_EX(arginfo_frankenphp_worker_task_send, 0, 0, 2)
 	ZEND_ARG_TYPE_INFO(0, name, IS_STRING, 0)
@@ -29,6 +29,10 @@ ZEND_END_ARG_INFO()
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_frankenphp_worker_get_vars, 0, 1, IS_ARRAY, 0)
 	ZEND_ARG_TYPE_MASK(0, name, MAY_BE_STRING|MAY_BE_ARRAY, NULL)
 	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, timeout, IS_DOUBLE, 0, "30.0")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_frankenphp_handle_request, 0, 1, _IS_BOOL, 0)
+	ZEND_ARG_TYPE_INFO(0, callback, IS_CALLABLE, 0)
 ZEND_END_ARG_INFO()
 
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_frankenphp_finish_request, 0, 0, _IS_BOOL, 0)
@@ -145,6 +149,7 @@ ZEND_FUNCTION(frankenphp_worker_task_update);
 ZEND_FUNCTION(frankenphp_worker_get_signaling_stream);
 ZEND_FUNCTION(frankenphp_worker_set_vars);
 ZEND_FUNCTION(frankenphp_worker_get_vars);
+ZEND_FUNCTION(frankenphp_handle_request);
 ZEND_FUNCTION(frankenphp_finish_request);
 ZEND_FUNCTION(frankenphp_request_headers);
 ZEND_FUNCTION(frankenphp_response_headers);
@@ -186,6 +191,7 @@ static const zend_function_entry ext_functions[] = {
 	ZEND_FE(frankenphp_worker_get_signaling_stream, arginfo_frankenphp_worker_get_signaling_stream)
 	ZEND_FE(frankenphp_worker_set_vars, arginfo_frankenphp_worker_set_vars)
 	ZEND_FE(frankenphp_worker_get_vars, arginfo_frankenphp_worker_get_vars)
+	ZEND_FE(frankenphp_handle_request, arginfo_frankenphp_handle_request)
 	ZEND_FE(frankenphp_finish_request, arginfo_frankenphp_finish_request)
 	ZEND_RAW_FENTRY("fastcgi_finish_request", zif_frankenphp_finish_request, arginfo_fastcgi_finish_request, 0, NULL, NULL)
 	ZEND_FE(frankenphp_request_headers, arginfo_frankenphp_request_headers)

@@ -21,9 +21,14 @@ namespace {
 
 // --- Callbacks: each looks at what its thread is for --------------------------------------------------
 
+// A worker of an HTTP pool has a request only while it serves one.
+bool serves_http(const PhpThread* thread) {
+  return thread && (thread->kind == PhpThread::Kind::Http || thread->request);
+}
+
 int on_deactivate() {
   PhpThread* thread = PhpThread::current();
-  if (thread && thread->kind == PhpThread::Kind::Http) http_deactivate(*thread);
+  if (serves_http(thread)) http_deactivate(*thread);
   return SUCCESS;
 }
 
@@ -39,6 +44,7 @@ size_t on_write(const char* data, size_t size) {
     case PhpThread::Kind::Http:
       return http_write(*thread, data, size);
     case PhpThread::Kind::Worker:
+      if (thread->request) return http_write(*thread, data, size);
       thread->log_output({data, size});
       return size;
     case PhpThread::Kind::Cli:
@@ -55,7 +61,11 @@ void on_flush(void*) {
       http_flush(*thread);
       break;
     case PhpThread::Kind::Worker:
-      thread->flush_logged_output();
+      if (thread->request) {
+        http_flush(*thread);
+      } else {
+        thread->flush_logged_output();
+      }
       break;
     case PhpThread::Kind::Cli:
       cli_flush();
@@ -70,13 +80,13 @@ char* on_getenv(const char* name, size_t size) {
 
 int on_send_headers(sapi_headers_struct*) {
   PhpThread* thread = PhpThread::current();
-  if (thread && thread->kind == PhpThread::Kind::Http) http_send_headers(*thread);
+  if (serves_http(thread)) http_send_headers(*thread);
   return SAPI_HEADER_SENT_SUCCESSFULLY;
 }
 
 size_t on_read_post(char* buffer, size_t size) {
   PhpThread* thread = PhpThread::current();
-  return thread && thread->kind == PhpThread::Kind::Http ? http_read_body(*thread, buffer, size) : 0;
+  return serves_http(thread) ? http_read_body(*thread, buffer, size) : 0;
 }
 
 char* on_read_cookies() {

@@ -20,35 +20,6 @@ char* c_string(std::string_view text) {
   return text.empty() ? nullptr : const_cast<char*>(text.data());
 }
 
-// Everything request startup reads about the request. Allocates from the request's memory, so it belongs
-// inside a trampoline, and before php_request_startup(): that one reads the body, too.
-void describe_request(PhpThread& thread, HttpRequest& request) {
-  SG(server_context) = &thread;
-  SG(sapi_headers).http_response_code = 200;
-  auto& info = SG(request_info);
-  info.request_method = request.method().data();
-  info.query_string = const_cast<char*>(request.query().data());
-  info.request_uri = const_cast<char*>(request.request_uri().data());
-  info.path_translated = const_cast<char*>(request.script_filename().data());
-  info.content_type = c_string(request.content_type());
-  info.content_length = request.content_length() > 0 ? request.content_length() : 0;
-  info.argc = 0;
-  info.argv = nullptr;
-  php_handle_auth_data(c_string(request.authorization()));
-}
-
-void forget_request() {
-  SG(server_context) = nullptr;
-  auto& info = SG(request_info);
-  info.request_method = nullptr;
-  info.query_string = nullptr;
-  info.request_uri = nullptr;
-  info.path_translated = nullptr;
-  info.content_type = nullptr;
-  info.content_length = 0;
-  info.cookie_data = nullptr;
-}
-
 // The words of PHP-FPM, which web servers' error pages and people's eyes are used to.
 void answer_unreadable(int error, const char* path) {
   const bool missing = error == ENOENT || error == ENOTDIR;
@@ -93,6 +64,35 @@ bool is_cgi_status(std::string_view name) {
 
 }  // namespace
 
+// Everything request startup reads about the request. Allocates from the request's memory, so it belongs
+// inside a trampoline, and before php_request_startup(): that one reads the body, too.
+void describe_http_request(PhpThread& thread, HttpRequest& request) {
+  SG(server_context) = &thread;
+  SG(sapi_headers).http_response_code = 200;
+  auto& info = SG(request_info);
+  info.request_method = request.method().data();
+  info.query_string = const_cast<char*>(request.query().data());
+  info.request_uri = const_cast<char*>(request.request_uri().data());
+  info.path_translated = const_cast<char*>(request.script_filename().data());
+  info.content_type = c_string(request.content_type());
+  info.content_length = request.content_length() > 0 ? request.content_length() : 0;
+  info.argc = 0;
+  info.argv = nullptr;
+  php_handle_auth_data(c_string(request.authorization()));
+}
+
+void forget_http_request() {
+  SG(server_context) = nullptr;
+  auto& info = SG(request_info);
+  info.request_method = nullptr;
+  info.query_string = nullptr;
+  info.request_uri = nullptr;
+  info.path_translated = nullptr;
+  info.content_type = nullptr;
+  info.content_length = 0;
+  info.cookie_data = nullptr;
+}
+
 void run_http_script(PhpThread& thread, HttpRequest& request) {
   thread.begin_run();
   thread.request = &request;
@@ -101,7 +101,7 @@ void run_http_script(PhpThread& thread, HttpRequest& request) {
 
   bool started = false;
   const bool described = catch_bailout([&] {
-    describe_request(thread, request);
+    describe_http_request(thread, request);
     started = php_request_startup() == SUCCESS;
   });
   if (!described || !started) {
@@ -121,7 +121,7 @@ void run_http_script(PhpThread& thread, HttpRequest& request) {
     return;
   }
   request.finish();
-  forget_request();
+  forget_http_request();
   thread.end_run();
 }
 

@@ -1,5 +1,6 @@
 // The life of a classic HTTP request on a PHP thread: request startup, the script, request shutdown; and
-// the engine's callbacks while it lasts (output, headers, input, cookies).
+// the engine's callbacks while it lasts (output, headers, input, cookies), which requests that an HTTP worker
+// serves (http_worker.h) have in common with it.
 //
 // The response is complete when output and session handlers have ended, before the engine tidies up its
 // memory: the caller need not wait for that. A script may complete it earlier (fastcgi_finish_request)
@@ -20,6 +21,10 @@ class HttpRequest;
 // Runs the request to its end; does not bail out. The response is finished when it returns, whatever
 // the script did.
 void run_http_script(PhpThread& thread, HttpRequest& request);
+
+// Tells the engine what the request is, before it is activated; and takes that back. Enters the engine.
+void describe_http_request(PhpThread& thread, HttpRequest& request);
+void forget_http_request();
 
 // fastcgi_finish_request(): flushes all output buffers, sends what there is, completes the response.
 // False when there is no response to complete, or it was completed before. Enters the engine.

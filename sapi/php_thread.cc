@@ -131,6 +131,7 @@ void PhpThread::end_run() noexcept {
   drop_consumed_payloads();
   request = nullptr;
   env = nullptr;
+  request_env = nullptr;
   if (kind == Kind::Http) scope = nullptr;
 }
 

@@ -34,6 +34,7 @@ class Scope;
 namespace igor::sapi {
 
 class HttpRequest;
+class HttpWorker;
 
 using EnvPairs = std::vector<std::pair<std::string, std::string>>;
 
@@ -95,6 +96,8 @@ class PhpThread {
   Scope* scope = nullptr;          // where worker names resolve for what runs now; borrowed; may be null
   HttpRequest* request = nullptr;  // while one is served; borrowed from the pool
   const EnvPairs* env = nullptr;   // what getenv() sees besides the process's own; borrowed for a run
+  const EnvPairs* request_env = nullptr;  // and what comes before that, of a request in worker mode; borrowed
+  HttpWorker* http_worker = nullptr;      // of an HTTP worker's thread; borrowed, lives as long as this
   uint64_t task_id = 0;            // of the task that the running code works for, for logs; 0: none
 
  private:

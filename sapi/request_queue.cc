@@ -90,6 +90,17 @@ RequestQueue::Load RequestQueue::load() const {
           waiting_.empty() ? Duration::zero() : Duration(now() - waiting_.front().since)};
 }
 
+void RequestQueue::abort(WorkerSlot& slot) {
+  Ref<HttpRequest> request;
+  {
+    Lock lock(mutex_);
+    for (const Seat* seat : seats_) {
+      if (&seat->slot_ == &slot) request = seat->current_;
+    }
+  }
+  if (request) request->abort();
+}
+
 void RequestQueue::given_up(WorkerSlot& slot) {
   Ref<HttpRequest> orphan;
   {
@@ -129,7 +140,7 @@ void RequestQueue::step_out(const Lock& lock, Seat& seat) {
   settle_budget(lock, crew);
 }
 
-HttpRequest* RequestQueue::take(Seat& seat, Interrupt* interrupt) {
+HttpRequest* RequestQueue::take(Seat& seat, Interrupt* interrupt) noexcept {
   activity::idle_end();
   WorkerSlot& slot = seat.slot_;
   Lock lock(mutex_);
@@ -186,7 +197,7 @@ HttpRequest* RequestQueue::take(Seat& seat, Interrupt* interrupt) {
   return nullptr;
 }
 
-void RequestQueue::done(Seat& seat) {
+void RequestQueue::done(Seat& seat) noexcept {
   Ref<HttpRequest> served;  // its end needs no lock
   Lock lock(mutex_);
   served = std::move(seat.current_);

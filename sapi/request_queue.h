@@ -88,9 +88,11 @@ class RequestQueue final : public RequestHolder, public std::enable_shared_from_
   void leave(Seat& seat);
   // The next request, waiting for it as long as it takes. Null when the script shall end: the worker was told
   // to stop, or interrupted. The seat keeps it until done().
-  HttpRequest* take(Seat& seat, Interrupt* interrupt);
-  void done(Seat& seat);
+  HttpRequest* take(Seat& seat, Interrupt* interrupt) noexcept;
+  void done(Seat& seat) noexcept;
 
+  // Any thread: what the worker's request waits for ends; it is to end soon.
+  void abort(WorkerSlot& slot);
   // Any thread: the worker could not be ended, and was left behind. Its request is answered.
   void given_up(WorkerSlot& slot);
 

@@ -25,9 +25,12 @@ void register_variable(const char* name, std::string_view value, zval* variables
 void import_environment(zval* variables) {
   import_process_environment(variables);
   PhpThread* thread = PhpThread::current();
-  if (!thread || !thread->env) return;
-  for (const auto& [name, value] : *thread->env) {
-    php_register_variable_safe(name.c_str(), value.data(), value.size(), variables);
+  if (!thread) return;
+  for (const EnvPairs* pairs : {thread->env, thread->request_env}) {
+    if (!pairs) continue;
+    for (const auto& [name, value] : *pairs) {
+      php_register_variable_safe(name.c_str(), value.data(), value.size(), variables);
+    }
   }
 }
 
@@ -111,9 +114,11 @@ void install_environment_hook() {
 }
 
 char* env_lookup(PhpThread& thread, std::string_view name) noexcept {
-  if (!thread.env) return nullptr;
-  for (const auto& [key, value] : *thread.env) {
-    if (key == name) return const_cast<char*>(value.c_str());
+  for (const EnvPairs* pairs : {thread.request_env, thread.env}) {
+    if (!pairs) continue;
+    for (const auto& [key, value] : *pairs) {
+      if (key == name) return const_cast<char*>(value.c_str());
+    }
   }
   return nullptr;
 }
@@ -125,6 +130,7 @@ void register_server_variables(PhpThread& thread, zval* variables) {
       if (thread.request) register_http(*thread.request, variables);
       break;
     case PhpThread::Kind::Worker:
+      if (thread.request) register_http(*thread.request, variables);
       register_worker_variables(thread, variables);
       break;
     case PhpThread::Kind::Cli:

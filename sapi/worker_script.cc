@@ -12,6 +12,7 @@
 #include "module/worker_slot.h"
 #include "sapi/engine.h"
 #include "sapi/error_report.h"
+#include "sapi/http_worker.h"
 #include "sapi/zend.h"
 
 namespace igor::sapi {
@@ -58,6 +59,12 @@ void set_ini(const char* name, size_t name_size, const char* value) {
   zend_string_release(key);
 }
 
+void log_refused_setting(PhpThread& thread, const char* name, bool unknown) {
+  log_host_problem(&thread, std::string("worker \"") + thread.slot->options().name + "\": php_ini " + name +
+                                (unknown ? " is no setting of this PHP; check its name, and that its extension is loaded"
+                                         : " cannot have this value, or cannot be set for one worker alone"));
+}
+
 // Request startup, with the conventions of a script that has no client and no time limit.
 void start(Run& run) {
   SG(server_context) = &run.thread;
@@ -67,6 +74,12 @@ void start(Run& run) {
   PG(implicit_flush) = 0;
   run.started = php_request_startup() == SUCCESS;
   if (!run.started) return;
+  const std::string& settings = run.slot.options().settings;
+  if (!settings.empty()) apply_settings(settings.c_str(), log_refused_setting, run.thread);
+  if (run.thread.http_worker) {
+    run.thread.http_worker->run_started();
+    return;
+  }
   set_ini(ZEND_STRL("max_execution_time"), "0");
   set_ini(ZEND_STRL("display_errors"), "0");
   set_ini(ZEND_STRL("log_errors"), "1");
@@ -159,6 +172,7 @@ bool PhpWorkerHost::enter(WorkerSlot& slot, std::string& error) {
   }
   auto* thread = new PhpThread(PhpThread::Kind::Worker, slot.label());
   thread->slot = &slot;
+  if (auto queue = RequestQueue::of(slot.pool())) thread->http_worker = new HttpWorker(std::move(queue), *thread, slot);
   slot.host_data.store(thread, std::memory_order_release);
   return true;
 }
@@ -169,10 +183,13 @@ void PhpWorkerHost::leave(WorkerSlot& slot) {
     std::lock_guard lock(mutex_);
     thread = static_cast<PhpThread*>(slot.host_data.exchange(nullptr, std::memory_order_acq_rel));
   }
+  if (thread) delete thread->http_worker;
   delete thread;
 }
 
 void PhpWorkerHost::interrupt(WorkerSlot& slot) {
+  // A script that waits for its client watches the request, not the interrupt.
+  if (const auto queue = RequestQueue::of(slot.pool())) queue->abort(slot);
   std::lock_guard lock(mutex_);
   auto* thread = static_cast<PhpThread*>(slot.host_data.load(std::memory_order_acquire));
   if (!thread) return;
@@ -187,6 +204,8 @@ RunOutcome PhpWorkerHost::run(WorkerSlot& slot) {
   thread.env = options.env.empty() ? nullptr : &options.env;
   thread.scope = scope_of_ ? scope_of_(slot) : nullptr;
   EG(exit_status) = 0;
+  HttpWorker* const http = thread.http_worker;
+  if (http) http->begin_run();
 
   RunOutcome outcome;
   if (std::string problem = unreadable(options.file.c_str()); !problem.empty()) {
@@ -199,8 +218,8 @@ RunOutcome PhpWorkerHost::run(WorkerSlot& slot) {
   }
 
   char* arguments[] = {const_cast<char*>(options.file.c_str()), const_cast<char*>(options.name.c_str())};
-  SG(request_info).argc = 2;
-  SG(request_info).argv = arguments;
+  SG(request_info).argc = http ? 0 : 2;
+  SG(request_info).argv = http ? nullptr : arguments;
   SG(request_info).path_translated = arguments[0];
   SG(request_info).request_method = nullptr;
   SG(request_info).query_string = nullptr;
@@ -217,6 +236,7 @@ RunOutcome PhpWorkerHost::run(WorkerSlot& slot) {
   }
   tell_slot(run);
   outcome.failure = conclude(thread);
+  if (http) catch_bailout([&] { http->run_ended(); });
 
   const bool whole = catch_bailout([] { php_request_shutdown(nullptr); });
   // A fatal error in a shutdown function or a destructor makes a failed run of a clean one.
@@ -226,6 +246,8 @@ RunOutcome PhpWorkerHost::run(WorkerSlot& slot) {
   SG(request_info).argc = 0;
   SG(request_info).argv = nullptr;
   SG(request_info).path_translated = nullptr;
+  // exit() is how some applications end a request, with whatever status.
+  if (http && http->run_over() && outcome.failure.reason == Reason::Exited) outcome.clean = true;
   thread.end_run();
   if (!whole) {
     log_host_problem(&thread, "request shutdown was cut short; the thread starts afresh");
@@ -236,18 +258,21 @@ RunOutcome PhpWorkerHost::run(WorkerSlot& slot) {
 
 void register_worker_variables(PhpThread& thread, zval* variables) {
   const PoolOptions& options = thread.slot->options();
-  const char* file = options.file.c_str();
-  register_text("PHP_SELF", file, variables);
-  register_text("SCRIPT_NAME", file, variables);
-  register_text("SCRIPT_FILENAME", file, variables);
-  register_text("PATH_TRANSLATED", file, variables);
-  register_text("DOCUMENT_ROOT", "", variables);
+  // While a request is served, the web server has said what the script is.
+  if (!thread.request) {
+    const char* file = options.file.c_str();
+    register_text("PHP_SELF", file, variables);
+    register_text("SCRIPT_NAME", file, variables);
+    register_text("SCRIPT_FILENAME", file, variables);
+    register_text("PATH_TRANSLATED", file, variables);
+    register_text("DOCUMENT_ROOT", "", variables);
+  }
   register_text("FRANKENPHP_WORKER", "1", variables);
   php_register_variable_safe("FRANKENPHP_WORKER_NAME", options.name.data(), options.name.size(), variables);
   zval background;
-  ZVAL_TRUE(&background);
+  ZVAL_BOOL(&background, thread.http_worker == nullptr);
   php_register_variable_ex("FRANKENPHP_WORKER_BACKGROUND", &background, variables);
-  php_build_argv(nullptr, variables);
+  if (!thread.http_worker) php_build_argv(nullptr, variables);
 }
 
 }  // namespace igor::sapi

@@ -1,5 +1,6 @@
-// Runs a background worker's script on its slot's thread, again and again: one request of the engine per
-// run, without a client. What the script prints goes to the log.
+// Runs a worker's script on its slot's thread, again and again: one request of the engine per run, without a
+// client. What the script prints goes to the log. The script of an HTTP worker asks for requests in its run,
+// see http_worker.h.
 //
 // A run tells the slot how the script ended as soon as that is known: after the last instruction of the
 // script, before its shutdown functions, destructors and memory are dealt with, which may take any time.

@@ -5,6 +5,7 @@
 #include "php-api/abi/scopes.h"
 #include "sapi/engine.h"
 #include "sapi/http_request.h"
+#include "sapi/request_queue.h"
 
 using igor::Ref;
 using igor::abi::str;
@@ -58,7 +59,8 @@ igor_status igor_request_start(const igor_request_options* given, igor_handle* h
       if (!igor::PackedPairs::well_formed(view(pairs))) return IGOR_INVALID;
     }
     if (from.script_filename.len == 0) return IGOR_INVALID;
-    if (from.worker != 0) return IGOR_GONE;  // no pool of HTTP workers yet
+    std::shared_ptr<igor::Pool> workers;
+    if (from.worker != 0 && !(workers = igor::api::find_requests_pool(from.worker))) return IGOR_GONE;
     std::shared_ptr<igor::Scope> scope;
     if (from.scope != 0 && !(scope = igor::api::find_scope(from.scope))) return IGOR_GONE;
 
@@ -75,7 +77,12 @@ igor_status igor_request_start(const igor_request_options* given, igor_handle* h
     options.env = view(from.env);
     options.request_headers = view(from.request_headers);
     auto request = Ref<HttpRequest>::adopt(new HttpRequest(options, std::move(scope)));
-    if (!Engine::instance().http().submit(*request)) return IGOR_STATE;
+    if (!workers) {
+      if (!Engine::instance().http().submit(*request)) return IGOR_STATE;
+    } else {
+      const auto queue = igor::sapi::RequestQueue::of(*workers);
+      if (!queue || !queue->submit(*request, workers)) return IGOR_STATE;
+    }
     *handle = requests().insert(std::move(request));
     return IGOR_OK;
   });
