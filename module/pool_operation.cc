@@ -86,11 +86,19 @@ bool Pool::resume(std::string& error) {
   // What queued up meanwhile wants a worker even where none is started at boot.
   const size_t waiting = dispatch_.mailbox().size();
   const uint32_t wanted = std::max(options_.num, waiting > 0 ? 1u : 0u);
-  while (staying(lock) < wanted) {
-    if (!spawn(lock, error)) return false;
-  }
+  bool started = true;
+  while (started && staying(lock) < wanted) started = spawn(lock, error);
+  std::vector<Ref<Task>> hopeless;
+  if (!started && staying(lock) == 0) hopeless = give_up_queue(lock, error);
   arm_reoffer(lock);
-  return true;
+  lock.unlock();
+  for (const Ref<Task>& task : hopeless) {
+    Failure failure;
+    failure.reason = Reason::WorkerLost;
+    failure.message = error;
+    task->fail(std::move(failure));
+  }
+  return started;
 }
 
 bool Pool::restart_worker(uint32_t index) {

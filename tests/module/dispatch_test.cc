@@ -55,6 +55,59 @@ TEST_F(DispatchTest, TheSlotThatBeganToWaitLastComesFirst) {
   EXPECT_EQ(dispatch.take(lock, slot(0)).get(), tasks[2].get());
 }
 
+TEST_F(DispatchTest, RoundRobinTakesTheSlotThatBeganToWaitFirst) {
+  Dispatch dispatch(0, DispatchPolicy::RoundRobin);
+  for (int i = 0; i < 3; ++i) dispatch.ask(lock, slot(i));
+  for (int i = 0; i < 7; ++i) {
+    const auto task = make();
+    dispatch.submit(lock, *task);
+    EXPECT_EQ(dispatch.take(lock, slot(i % 3)).get(), task.get()) << i;
+    dispatch.ask(lock, slot(i % 3));
+  }
+}
+
+TEST_F(DispatchTest, ASlotThatLetAnOfferPassIsTheLastChoiceOfEachPolicy) {
+  for (const DispatchPolicy policy :
+       {DispatchPolicy::Shared, DispatchPolicy::LeastBusy, DispatchPolicy::RoundRobin}) {
+    Dispatch dispatch(0, policy);
+    dispatch.ask(lock, slot(0));
+    const auto first = make();
+    dispatch.submit(lock, *first);
+    dispatch.ask(lock, slot(1));
+    dispatch.ask(lock, slot(2));
+    dispatch.reoffer(lock, slots, now() + Dispatch::kClaimTime);
+    const int taker = policy == DispatchPolicy::RoundRobin ? 1 : 2;
+    EXPECT_EQ(dispatch.take(lock, slot(taker)).get(), first.get());
+    const auto second = make(), third = make();
+    dispatch.submit(lock, *second);
+    dispatch.submit(lock, *third);
+    EXPECT_EQ(dispatch.take(lock, slot(3 - taker)).get(), second.get());
+    EXPECT_EQ(dispatch.take(lock, slot(0)).get(), third.get());
+  }
+}
+
+TEST_F(DispatchTest, PausedItOffersNothingAndResumedTheOldestComeFirst) {
+  Dispatch dispatch(1);
+  dispatch.ask(lock, slot(0));
+  const auto first = make();
+  dispatch.submit(lock, *first);
+  dispatch.pause(lock, slots);
+  EXPECT_EQ(first->state(), TaskState::Pending);
+  EXPECT_FALSE(dispatch.ask(lock, slot(0))) << "the offer is taken back";
+  EXPECT_FALSE(dispatch.take(lock, slot(0)));
+  dispatch.ask(lock, slot(0));
+  dispatch.ask(lock, slot(1));
+  const auto second = make(), third = make();
+  EXPECT_FALSE(dispatch.has_room(lock)) << "an accepted task that came back counts";
+  EXPECT_EQ(dispatch.submit(lock, *second), Submitted::Waiting);
+  EXPECT_EQ(dispatch.submit(lock, *third), Submitted::Waiting);
+  dispatch.resume(lock);
+  EXPECT_EQ(dispatch.take(lock, slot(1)).get(), first.get());
+  EXPECT_EQ(dispatch.take(lock, slot(0)).get(), second.get());
+  EXPECT_EQ(accepted(), 3u) << "the third has a place now";
+  EXPECT_EQ(dispatch.take(lock, slot(2)).get(), third.get());
+}
+
 TEST_F(DispatchTest, WithoutAWaitingSlotPlacesAreFilledAndTheRestWaits) {
   Dispatch dispatch(2);
   std::vector<Ref<Task>> tasks;
