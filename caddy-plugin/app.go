@@ -74,6 +74,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.load = newLoad()
 	a.load.logger = a.logger
 
+	if err := registerMetrics(ctx); err != nil {
+		return fmt.Errorf("registering the metrics: %w", err)
+	}
 	if err := a.check(); err != nil {
 		return err
 	}

@@ -47,3 +47,12 @@ func (r *runningLoads) newest() *load {
 	}
 	return nil
 }
+
+// all gives all loads, the newest first.
+func (r *runningLoads) all() []*load {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	loads := slices.Clone(r.loads)
+	slices.Reverse(loads)
+	return loads
+}
