@@ -1,7 +1,5 @@
 #include "module/os_thread.h"
 
-#include <signal.h>
-
 #include <cerrno>
 #include <cstdlib>
 #include <exception>
@@ -90,6 +88,18 @@ void OsThread::abandon() {
 
 void OsThread::nudge() const noexcept {
   if (started_) nudge(handle_);
+}
+
+AsyncSignalsBlocked::AsyncSignalsBlocked() noexcept {
+  static const sigset_t mask = [] {
+    install_nudge_handler();
+    return worker_mask();
+  }();
+  pthread_sigmask(SIG_BLOCK, &mask, &before_);
+}
+
+AsyncSignalsBlocked::~AsyncSignalsBlocked() {
+  pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
 void OsThread::nudge(pthread_t thread) noexcept {

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <cstddef>
 #include <functional>
@@ -46,6 +47,18 @@ class OsThread {
  private:
   pthread_t handle_{};
   bool started_ = false;
+};
+
+// The same signal mask for a stretch of a thread that somebody else has made.
+class AsyncSignalsBlocked {
+ public:
+  AsyncSignalsBlocked() noexcept;
+  ~AsyncSignalsBlocked();
+  AsyncSignalsBlocked(const AsyncSignalsBlocked&) = delete;
+  AsyncSignalsBlocked& operator=(const AsyncSignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
 };
 
 }  // namespace igor

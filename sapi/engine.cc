@@ -210,16 +210,7 @@ bool Engine::start(const EngineOptions& options, std::string& error) {
   budget_.set_bound(options.spare_threads);
   max_wait_ = std::chrono::milliseconds(options.max_wait_ms);
   max_idle_ = std::chrono::milliseconds(options.max_idle_ms == 0 ? 5000 : options.max_idle_ms);
-  if (!options.cli) {
-    HttpPool::Options pool;
-    pool.threads = options.http_threads;
-    pool.max_wait_ms = options.max_wait_ms;
-    pool.stack_bytes = stack_bytes_;
-    if (!http_.start(pool, error)) {
-      stop_php(true);
-      return false;
-    }
-  }
+  if (!options.cli) http_.open(options.max_requests);
   state_.store(State::Running, std::memory_order_release);
   return true;
 }
@@ -303,12 +294,13 @@ bool Engine::stop(std::chrono::milliseconds grace) {
 }
 
 bool Engine::stop_php(bool http_ended) {
-  if (!http_ended || PhpThread::attached() != 0) {
+  if (!http_ended || PhpThread::attached() != http_.resting()) {
     log_host_problem(nullptr, "PHP is not torn down: a script that could not be ended still runs");
     main_.abandon();
     state_.store(State::Abandoned, std::memory_order_release);
     return false;
   }
+  http_.forget_threads();
   {
     std::lock_guard lock(main_mutex_);
     stop_asked_ = true;

@@ -21,7 +21,7 @@
 #include <string>
 
 #include "module/os_thread.h"
-#include "sapi/http_pool.h"
+#include "sapi/http_runner.h"
 #include "sapi/thread_budget.h"
 
 struct _zend_module_entry;
@@ -29,11 +29,11 @@ struct _zend_module_entry;
 namespace igor::sapi {
 
 struct EngineOptions {
-  bool cli = false;  // the command line's conventions instead of the web's; no HTTP threads
-  uint32_t http_threads = 1;
+  bool cli = false;  // the command line's conventions instead of the web's; no requests
   uint32_t max_wait_ms = 0;
   uint32_t spare_threads = 0;   // may be added under load, to all pools together
   uint32_t max_idle_ms = 0;     // how long an added thread stays without a request; 0: 5000
+  uint32_t max_requests = 0;    // after which a thread's engine state is made afresh; 0: never
   std::string ini;                          // php.ini text that overrides the files
   std::string ini_path;                     // where to look for php.ini, or the file; empty: as PHP was built
   bool ini_ignore = false;                  // read no php.ini at all
@@ -50,13 +50,13 @@ class Engine {
   // False with a sentence: already running, or PHP or a thread did not start.
   bool start(const EngineOptions& options, std::string& error);
 
-  // Ends HTTP requests (HttpPool::stop), then PHP. Workers must have been stopped before. False when a
+  // Ends HTTP requests (HttpRunner::stop), then PHP. Workers must have been stopped before. False when a
   // thread is left behind. Stopping what does not run is fine.
   bool stop(std::chrono::milliseconds grace);
 
   State state() const noexcept { return state_.load(std::memory_order_acquire); }
   bool running() const noexcept { return state() == State::Running; }
-  HttpPool& http() noexcept { return http_; }
+  HttpRunner& http() noexcept { return http_; }
   ThreadBudget& budget() noexcept { return budget_; }
   // As started with; for those who make pools.
   std::chrono::milliseconds max_wait() const noexcept { return max_wait_; }
@@ -74,7 +74,7 @@ class Engine {
 
   std::mutex lifecycle_;
   std::atomic<State> state_{State::Stopped};
-  HttpPool http_;
+  HttpRunner http_;
   ThreadBudget budget_;
   std::chrono::milliseconds max_wait_{0};
   std::chrono::milliseconds max_idle_{0};

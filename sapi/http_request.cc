@@ -5,12 +5,16 @@
 #include <utility>
 
 #include "module/packed_pairs.h"
+#include "sapi/attention.h"
 #include "sapi/request_holder.h"
 
 namespace igor::sapi {
 
 HttpRequest::HttpRequest(const HttpRequestOptions& options, std::shared_ptr<igor::Scope> scope)
-    : content_length_(options.content_length), scope_(std::move(scope)) {
+    : content_length_(options.content_length),
+      scope_(std::move(scope)),
+      attended_(options.attended),
+      token_(options.token) {
   // One block for all strings, each followed by a NUL, because the engine wants C strings.
   const std::pair<std::string_view, std::string_view*> strings[] = {
       {options.script_filename, &script_filename_}, {options.method, &method_},
@@ -28,7 +32,9 @@ HttpRequest::HttpRequest(const HttpRequestOptions& options, std::shared_ptr<igor
   }
   PackedPairs env(options.env);
   for (std::string_view key, value; env.next(key, value);) env_.emplace_back(key, value);
-  if (content_length_ == 0) input_ended_ = true;
+  input_.assign(options.body);
+  input_received_ = input_.size();
+  input_ended_ = content_length_ == 0 || options.body_whole;
 }
 
 HttpRequest::~HttpRequest() = default;
@@ -187,7 +193,7 @@ void HttpRequest::started() noexcept {
 bool HttpRequest::write(const char* data, size_t size) noexcept {
   if (finished_.load(std::memory_order_relaxed)) return true;
   if (gone_.load(std::memory_order_acquire)) return false;
-  if (pending_body_.size() + size < kPublishAt) {
+  if (pending_body_.size() + size < (attended_ ? kPublishAt : kUnattendedBound)) {
     pending_body_.append(data, size);
     return true;
   }
@@ -200,7 +206,15 @@ bool HttpRequest::flush() noexcept {
   return publish({}, true);
 }
 
+// On the PHP thread, before it waits for the caller or wants something to leave at once.
+void HttpRequest::want_caller() noexcept {
+  if (attended_) return;
+  attended_ = true;
+  AttentionQueue::global().push(token_);
+}
+
 bool HttpRequest::publish(std::string_view tail, bool flush) noexcept {
+  want_caller();
   Lock lock(mutex_);
   move_headers();
   auto append = [&](std::string_view piece) {
@@ -253,6 +267,7 @@ void HttpRequest::send_informational() noexcept {
   pending_has_headers_ = false;
   headers_begun_ = false;
   if (finished_.load(std::memory_order_relaxed)) return;
+  want_caller();
   Lock lock(mutex_);
   informational_.push_back({pending_status_, std::move(pending_headers_)});
   pending_headers_.clear();
@@ -276,6 +291,7 @@ size_t HttpRequest::read(char* buffer, size_t size) noexcept {
       input_ended_ = true;
       break;
     }
+    want_caller();
     input_asked_ = true;
     caller_wakes_.notify_one();
     php_wakes_.wait(lock, [&] { return !input_asked_ || input_ended_; });
@@ -287,6 +303,12 @@ bool HttpRequest::input_cut() noexcept {
   Lock lock(mutex_);
   if (input_failed_) return true;
   return input_ended_ && content_length_ > 0 && input_received_ < static_cast<uint64_t>(content_length_);
+}
+
+void HttpRequest::finish_early() noexcept {
+  if (finished_.load(std::memory_order_relaxed)) return;
+  want_caller();
+  finish();
 }
 
 void HttpRequest::finish() noexcept {

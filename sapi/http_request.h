@@ -1,10 +1,14 @@
-// One HTTP request, and the exchange between the two threads that work on it: the caller (a thread of the
-// web server, which owns the connection) and the PHP thread that runs the script.
+// One HTTP request, and the exchange between the two sides that work on it: the caller (the web server, which
+// owns the connection) and the PHP thread that runs the script.
 //
 // Shape: the caller asks for events and sleeps in next(); the PHP thread fills a private buffer without
-// any lock and publishes it when it is flushed, large enough or final. So a small response costs one wake
-// of each side: headers, body and end travel in one event. Nothing here calls the caller: a script may
-// run on a Fiber's stack, from which no call into the host's language may be made.
+// any lock and publishes it when it is flushed, large enough or final. So a small response is one event:
+// headers, body and end. Nothing here calls the caller: a script may run on a Fiber's stack, from which no
+// call into the host's language may be made.
+//
+// An unattended request has no caller in next(): it runs on the caller's own thread (HttpRunner), and the one
+// event of a small response is taken from it there, after the script. When it needs its caller before (see
+// AttentionQueue) it becomes attended for the rest of its life.
 //
 // Both directions are bounded. The body of the request is asked for as the script reads it; output
 // beyond kOutputBound blocks the script until the caller took some. Every such wait ends as well when
@@ -45,6 +49,10 @@ struct HttpRequestOptions {
   std::string_view server_vars;      // packed pairs
   std::string_view env;              // packed pairs
   std::string_view request_headers;  // packed pairs
+  std::string_view body;             // what the caller has read of the body so far
+  bool body_whole = false;           // and that is all of it
+  bool attended = true;              // the caller waits in next() from the start
+  uint64_t token = 0;                // for the AttentionQueue
 };
 
 enum class InputKind : uint8_t { None, Data, End, Error };
@@ -68,6 +76,7 @@ class HttpRequest : public RefCounted<HttpRequest> {
   static constexpr size_t kPublishAt = 32u << 10;
   static constexpr size_t kOutputBound = 256u << 10;
   static constexpr size_t kInputPiece = 256u << 10;
+  static constexpr size_t kUnattendedBound = 256u << 10;
 
   HttpRequest(const HttpRequestOptions& options, std::shared_ptr<igor::Scope> scope);
   ~HttpRequest();
@@ -113,6 +122,11 @@ class HttpRequest : public RefCounted<HttpRequest> {
   // again it does nothing.
   void finish() noexcept;
 
+  // The same before the end of the script: the caller must not have to wait for that.
+  void finish_early() noexcept;
+  // Whether somebody takes the events. If not, the one who runs the request does, after the script.
+  bool attended() const noexcept { return attended_; }
+
   bool finished() const noexcept { return finished_.load(std::memory_order_acquire); }
   // The client or the caller is gone, before the response was complete.
   bool gone() const noexcept { return gone_.load(std::memory_order_acquire); }
@@ -142,6 +156,7 @@ class HttpRequest : public RefCounted<HttpRequest> {
   // Moves the private output over and wakes the caller; waits while the bound is reached.
   bool publish(std::string_view tail, bool flush) noexcept;
   void move_headers();
+  void want_caller() noexcept;
 
   // Constant after construction.
   std::string text_;  // the block that all views below point into
@@ -187,6 +202,8 @@ class HttpRequest : public RefCounted<HttpRequest> {
   int pending_status_ = 0;
   bool pending_has_headers_ = false;
   bool headers_begun_ = false;
+  bool attended_;
+  const uint64_t token_;
 
   // The caller's own: what the last event points to.
   std::string given_headers_;

@@ -129,7 +129,7 @@ bool finish_http_response(PhpThread& thread) {
   if (!thread.request || thread.request->finished()) return false;
   php_output_end_all();
   php_header();
-  thread.request->finish();
+  thread.request->finish_early();
   return true;
 }
 

@@ -60,7 +60,15 @@ PhpThread::PhpThread(Kind kind_, std::string label) : kind(kind_), thread_label(
 
 PhpThread::~PhpThread() {
   current_thread = nullptr;
+  if (forgotten_) return;
   detach();
+  attached_threads.fetch_sub(1, std::memory_order_acq_rel);
+}
+
+void PhpThread::forget() noexcept {
+  std::lock_guard lock(mutex_);
+  vm_interrupt_ = nullptr;
+  forgotten_ = true;
   attached_threads.fetch_sub(1, std::memory_order_acq_rel);
 }
 

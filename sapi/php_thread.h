@@ -73,6 +73,10 @@ class PhpThread {
   // left the old one unfit for use.
   void recycle();
 
+  // The engine is about to be torn down, and this thread's state with it: there is nothing to detach from
+  // any more. While nothing runs here; any thread.
+  void forget() noexcept;
+
   // Called by the engine's hooks when something fatal is said. The first one of a run is kept, because
   // what follows it is mostly its consequence.
   void record_failure(Failure failure) noexcept;
@@ -110,6 +114,7 @@ class PhpThread {
   std::atomic<uint32_t> interrupts_asked_{0};
   uint32_t interrupts_taken_ = 0;
   uint32_t interrupts_of_run_ = 0;
+  bool forgotten_ = false;
   bool failed_ = false;
   Failure failure_;
   std::string output_line_;

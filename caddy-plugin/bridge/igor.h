@@ -60,11 +60,10 @@ const char *igor_php_version(void) IGOR_NOEXCEPT;
 
 typedef struct igor_engine_options {
   uint32_t size;         /* sizeof(igor_engine_options) */
-  uint32_t http_threads; /* PHP threads that run a script per request, 1 to 4096 */
   igor_str ini;          /* php.ini text ("key=value\n"...), overrides php.ini files; may be empty */
-  uint32_t max_wait_ms;  /* a request that waits longer for a PHP thread gets 503; 0: no bound */
-  uint32_t spare_threads; /* threads that may be added under load, to these and to all pools of HTTP
-                             workers together, and are ended when they have nothing to do; 0 to 4096 */
+  uint32_t max_wait_ms;  /* a request that waits longer for an HTTP worker gets 503; 0: no bound */
+  uint32_t spare_threads; /* threads that may be added under load, to all pools of HTTP workers together,
+                             and are ended when they have nothing to do; 0 to 4096 */
   uint32_t max_idle_ms;  /* how long an added thread stays without a request; 0: 5000 */
   uint32_t max_requests; /* a thread's engine state is made afresh after so many requests; 0: never */
 } igor_engine_options;
@@ -188,13 +187,20 @@ typedef struct igor_request_options {
   igor_str env;             /* packed pairs: what getenv() and $_ENV see besides the process's own */
   igor_str request_headers; /* packed pairs: names as sent (canonical case), for getallheaders() */
   int is_http1_0;
+  igor_str body;            /* what the host has read of the body already; may be empty */
+  int body_whole;           /* 1: that is all of it */
+  int attended;             /* 1: the host calls igor_request_next() from the start. Without a worker 0 is
+                               the fast way, see igor_request_run() */
+  uint64_t token;           /* for igor_attention_next(); not looked at */
 } igor_request_options;
 
-/* Queues a request for an HTTP thread. All strings are copied (one block). IGOR_STATE while the
- * engine is not running or draining: answer 503. Release the handle when done. */
+/* Makes a request. One for a pool of HTTP workers is queued there and always attended: igor_request_next()
+ * follows. Any other is run by igor_request_run(). All strings are copied (one block). IGOR_STATE while the
+ * engine is not running: answer 503. Release the handle when done. */
 igor_status igor_request_start(const igor_request_options *options, igor_handle *request) IGOR_NOEXCEPT;
 
 enum {
+  IGOR_EVENT_NONE = 0,    /* from igor_request_run() alone */
   IGOR_EVENT_INPUT = 1,   /* PHP wants up to `input_wanted` bytes of the request body */
   IGOR_EVENT_OUTPUT = 2,  /* headers and/or body to send now; flush to the client when FLUSH is set */
   IGOR_EVENT_FINISHED = 3 /* the response is complete (may carry the last headers and body) */
@@ -222,6 +228,21 @@ enum {
   IGOR_INPUT_END = 2,   /* the body has ended (the call may carry its last piece) */
   IGOR_INPUT_ERROR = 3  /* the body could not be read: the client is gone */
 };
+
+/* Runs the request's script on the calling thread, which must have a stack of megabytes, and returns when
+ * it is over. Most requests need nobody until then: their one event, FINISHED, is in `event`, valid until
+ * the handle is released. One that needs its caller earlier (it flushes, prints much, reads a body of which
+ * the host gave only a part, completes its response before it ends, or was made as attended) has its
+ * token put where igor_attention_next() finds it; from then on another thread of the host must call
+ * igor_request_next() until FINISHED, and the event here is NONE. How many threads are in here at once is
+ * the host's to bound. Signals are blocked meanwhile, and the thread keeps PHP's state for the next call. */
+igor_status igor_request_run(igor_handle request, igor_event *event) IGOR_NOEXCEPT;
+
+/* Blocks until a running request needs its caller: its token. IGOR_TIMEOUT; IGOR_GONE after
+ * igor_attention_close() once all tokens were taken; igor_engine_start() opens the queue again. One thread
+ * at a time. */
+igor_status igor_attention_next(uint32_t timeout_ms, uint64_t *token) IGOR_NOEXCEPT;
+void igor_attention_close(void) IGOR_NOEXCEPT;
 
 /* Hands over what the last event asked for and blocks until the next. The strings in the event stay
  * valid until the next call for this request. One thread at a time per request. After FINISHED it

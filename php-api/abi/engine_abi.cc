@@ -4,6 +4,7 @@
 #include "module/log.h"
 #include "php-api/abi/abi.h"
 #include "php-api/abi/scopes.h"
+#include "sapi/attention.h"
 #include "sapi/engine.h"
 #include "sapi/zend.h"
 
@@ -21,12 +22,6 @@ igor_status igor_engine_start(const igor_engine_options* given, char* error, siz
       return fail(IGOR_INVALID, "igor_engine_options: its size is not one that this library knows", error, error_size);
     }
     const igor_engine_options options = igor::abi::completed(given);
-    if (options.http_threads < 1 || options.http_threads > 4096) {
-      return fail(
-          IGOR_INVALID,
-          "the number of HTTP threads is " + std::to_string(options.http_threads) + "; it must be from 1 to 4096",
-          error, error_size);
-    }
     if (options.spare_threads > 4096) {
       return fail(IGOR_INVALID,
                   "spare_threads is " + std::to_string(options.spare_threads) + "; it must be from 0 to 4096", error,
@@ -44,11 +39,12 @@ igor_status igor_engine_start(const igor_engine_options* given, char* error, siz
     }
     // The engine before may have ended with its log.
     igor::LogQueue::global().reopen();
+    igor::sapi::AttentionQueue::global().open();
     igor::sapi::EngineOptions engine;
-    engine.http_threads = options.http_threads;
     engine.max_wait_ms = options.max_wait_ms;
     engine.spare_threads = options.spare_threads;
     engine.max_idle_ms = options.max_idle_ms;
+    engine.max_requests = options.max_requests;
     engine.ini = view(options.ini);
     engine.extension = &igor_module_entry;
     std::string problem;

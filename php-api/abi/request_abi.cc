@@ -3,6 +3,7 @@
 #include "module/ref.h"
 #include "php-api/abi/abi.h"
 #include "php-api/abi/scopes.h"
+#include "sapi/attention.h"
 #include "sapi/engine.h"
 #include "sapi/http_request.h"
 #include "sapi/request_queue.h"
@@ -10,6 +11,7 @@
 using igor::Ref;
 using igor::abi::str;
 using igor::abi::view;
+using igor::sapi::AttentionQueue;
 using igor::sapi::Engine;
 using igor::sapi::HttpEvent;
 using igor::sapi::HttpRequest;
@@ -33,6 +35,16 @@ uint32_t kind_of(const HttpEvent& event) {
       return IGOR_EVENT_FINISHED;
   }
   return IGOR_EVENT_FINISHED;
+}
+
+void write_event(const HttpEvent& event, igor_event& out) {
+  out.kind = kind_of(event);
+  out.flags = (event.has_headers ? IGOR_EVENT_HAS_HEADERS : 0) | (event.flush ? IGOR_EVENT_FLUSH : 0) |
+              (event.informational ? IGOR_EVENT_INFORMATIONAL : 0) | (event.refused ? IGOR_EVENT_REFUSED : 0);
+  out.status = static_cast<uint32_t>(event.status);
+  out.headers = str(event.headers);
+  out.body = str(event.body);
+  out.input_wanted = event.input_wanted;
 }
 
 // A C string ends at its first NUL: a name with one in it would be another name further down.
@@ -76,16 +88,50 @@ igor_status igor_request_start(const igor_request_options* given, igor_handle* h
     options.server_vars = view(from.server_vars);
     options.env = view(from.env);
     options.request_headers = view(from.request_headers);
+    options.body = view(from.body);
+    options.body_whole = from.body_whole != 0;
+    options.attended = from.attended != 0;
+    options.token = from.token;
     auto request = Ref<HttpRequest>::adopt(new HttpRequest(options, std::move(scope)));
-    if (!workers) {
-      if (!Engine::instance().http().submit(*request)) return IGOR_STATE;
-    } else {
+    if (workers) {
       const auto queue = igor::sapi::RequestQueue::of(*workers);
       if (!queue || !queue->submit(*request, workers)) return IGOR_STATE;
     }
     *handle = requests().insert(std::move(request));
     return IGOR_OK;
   });
+}
+
+igor_status igor_request_run(igor_handle handle, igor_event* out) noexcept {
+  return igor::abi::guarded(nullptr, 0, [&] {
+    const Ref<HttpRequest> request = requests().find(handle);
+    if (!request) return IGOR_GONE;
+    if (!out || out->size < sizeof(igor_event)) return IGOR_INVALID;
+    Engine::instance().http().run(*request);
+    out->kind = IGOR_EVENT_NONE;
+    HttpEvent event;
+    if (!request->attended() && request->next(InputKind::None, {}, event)) write_event(event, *out);
+    return IGOR_OK;
+  });
+}
+
+igor_status igor_attention_next(uint32_t timeout_ms, uint64_t* token) noexcept {
+  return igor::abi::guarded(nullptr, 0, [&] {
+    if (!token) return IGOR_INVALID;
+    switch (AttentionQueue::global().next(igor::after(igor::now(), std::chrono::milliseconds(timeout_ms)), *token)) {
+      case AttentionQueue::Next::Token:
+        return IGOR_OK;
+      case AttentionQueue::Next::Timeout:
+        return IGOR_TIMEOUT;
+      case AttentionQueue::Next::Closed:
+        return IGOR_GONE;
+    }
+    return IGOR_GONE;
+  });
+}
+
+void igor_attention_close(void) noexcept {
+  AttentionQueue::global().close();
 }
 
 igor_status igor_request_next(igor_handle handle, int input_kind, igor_str input, igor_event* out) noexcept {
@@ -96,13 +142,7 @@ igor_status igor_request_next(igor_handle handle, int input_kind, igor_str input
     if (input_kind < IGOR_INPUT_NONE || input_kind > IGOR_INPUT_ERROR) return IGOR_INVALID;
     HttpEvent event;
     if (!request->next(static_cast<InputKind>(input_kind), view(input), event)) return IGOR_STATE;
-    out->kind = kind_of(event);
-    out->flags = (event.has_headers ? IGOR_EVENT_HAS_HEADERS : 0) | (event.flush ? IGOR_EVENT_FLUSH : 0) |
-                 (event.informational ? IGOR_EVENT_INFORMATIONAL : 0) | (event.refused ? IGOR_EVENT_REFUSED : 0);
-    out->status = static_cast<uint32_t>(event.status);
-    out->headers = str(event.headers);
-    out->body = str(event.body);
-    out->input_wanted = event.input_wanted;
+    write_event(event, *out);
     return IGOR_OK;
   });
 }
