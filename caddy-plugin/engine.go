@@ -67,10 +67,13 @@ type engine struct {
 	settings engineSettings
 	backend  backend
 
-	// gate is before the threads that run a script per request.
-	gate *gate
+	// permits bounds how many scripts run at once that are not HTTP workers'.
+	permits *permits
 	// closing is closed when the engine begins to stop: nobody waits for a slot any longer.
 	closing chan struct{}
+
+	// attended is closed when nobody waits for attentions any more.
+	attended chan struct{}
 
 	stopOnce sync.Once
 	stopErr  error
@@ -104,13 +107,14 @@ func acquireEngine(settings engineSettings, logger *zap.Logger) (*engine, error)
 		e := &engine{
 			settings: settings,
 			backend:  theBackend,
-			gate:     newGate(settings.threads.scripts+settings.threads.spare, settings.maxWait),
+			permits: newPermits(settings.threads.scripts, settings.threads.spare, settings.maxWait, settings.maxIdle,
+				bridge.TakeSpare, bridge.PutBackSpare),
 			closing:  make(chan struct{}),
+			attended: make(chan struct{}),
 			gone:     make(chan struct{}),
 		}
 		began := time.Now()
 		err := e.backend.StartEngine(bridge.EngineOptions{
-			HTTPThreads:  settings.threads.scripts,
 			SpareThreads: settings.threads.spare,
 			INI:          settings.ini,
 			MaxWait:      settings.maxWait,
@@ -118,6 +122,12 @@ func acquireEngine(settings engineSettings, logger *zap.Logger) (*engine, error)
 			MaxRequests:  settings.maxRequests,
 		})
 		logSink.start()
+		if err == nil {
+			go func() {
+				defer close(e.attended)
+				theVisits.attend()
+			}()
+		}
 		if err != nil {
 			logSink.finish()
 			return nil, err
@@ -186,6 +196,8 @@ func (e *engine) stop(grace time.Duration) error {
 	e.stopOnce.Do(func() {
 		close(e.closing)
 		err := e.backend.StopEngine(grace)
+		bridge.CloseAttention()
+		<-e.attended
 		if errors.Is(err, bridge.ErrTimeout) {
 			err = fmt.Errorf("stopping PHP: a thread could not be ended within %v and is left behind: %w", grace, err)
 		}

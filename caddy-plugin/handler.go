@@ -179,11 +179,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	target := requestTarget{scope: h.scope.handle, root: root, script: script, env: h.env}
-	gate := h.load.engine.gate
-	if worker := h.worker(r, script.filename); worker != nil {
+	worker := h.worker(r, script.filename)
+	if worker != nil {
 		target.script = worker.script(script)
 		target.worker, target.workerEnv = worker.pool, worker.env
-		gate = worker.gate
 	}
 	if len(h.dynamicEnv) > 0 {
 		target.dynamicEnv = make([]envPair, len(h.dynamicEnv))
@@ -192,23 +191,46 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 	}
 
-	if err := gate.enter(ctx, h.load.engine.closing); err != nil {
-		return unavailable(w, err)
-	}
-	defer gate.leave()
-
+	engine := h.load.engine
 	buffers := bufferPool.Get().(*requestBuffers)
 	defer putBuffers(buffers)
 	fillRequest(&buffers.data, r, &target)
-	request, err := buffers.data.Start()
-	if errors.Is(err, bridge.ErrInvalid) {
-		return caddyhttp.Error(http.StatusBadRequest, err) // a NUL byte where PHP can have none
+	if worker == nil {
+		if err := readSmallBody(r, buffers); err != nil {
+			return bodyError(err)
+		}
+		if err := engine.permits.enter(ctx, engine.closing); err != nil {
+			return unavailable(w, err)
+		}
+		return serveScript(w, r, buffers, engine.permits)
 	}
-	if err != nil {
+	if err := worker.gate.enter(ctx, engine.closing); err != nil {
 		return unavailable(w, err)
+	}
+	defer worker.gate.leave()
+	request, err := buffers.data.Start()
+	if err != nil {
+		return startError(w, err)
 	}
 	defer request.Release()
 	return serveExchange(w, r, request, buffers)
+}
+
+// startError is the answer when the library takes the request not at all.
+func startError(w http.ResponseWriter, err error) error {
+	if errors.Is(err, bridge.ErrInvalid) {
+		return caddyhttp.Error(http.StatusBadRequest, err) // a NUL byte where PHP can have none
+	}
+	return unavailable(w, err)
+}
+
+// bodyError is the answer to a body that could not be read: what a handler that bounds bodies says of it, or what nobody
+// hears, because the client has gone.
+func bodyError(err error) error {
+	if handlerErr, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
+		return handlerErr
+	}
+	return caddyhttp.Error(http.StatusBadRequest, err)
 }
 
 // worker finds the HTTP worker that answers r, whose script is the file: one of this block, or else of the global block;

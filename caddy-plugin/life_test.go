@@ -63,7 +63,7 @@ func (b *fakeBackend) StartEngine(o bridge.EngineOptions) error {
 	b.mu.Lock()
 	b.engines = append(b.engines, o)
 	b.mu.Unlock()
-	return b.call("engine start %d", o.HTTPThreads)
+	return b.call("engine start")
 }
 
 func (b *fakeBackend) StopEngine(time.Duration) error {
@@ -139,7 +139,7 @@ func TestLifeWithoutHTTP(t *testing.T) {
 	if err := a.Cleanup(); err != nil {
 		t.Fatal(err)
 	}
-	wantCalls(t, b, "engine start 2", "open 1", "scope 1 global true", "pool w", "start 1", "close 1", "engine stop")
+	wantCalls(t, b, "engine start", "open 1", "scope 1 global true", "pool w", "start 1", "close 1", "engine stop")
 }
 
 func TestReloadKeepsTheEngine(t *testing.T) {
@@ -158,7 +158,7 @@ func TestReloadKeepsTheEngine(t *testing.T) {
 	_ = first.Stop()
 	_ = first.Cleanup()
 	<-first.load.retired
-	wantCalls(t, b, "engine start 2", "open 1", "scope 1 global true", "pool w", "start 1",
+	wantCalls(t, b, "engine start", "open 1", "scope 1 global true", "pool w", "start 1",
 		"open 2", "scope 2 global true", "pool w", "start 2", "close 1")
 	var settings []string
 	for _, e := range logs.All() {
@@ -179,11 +179,11 @@ func TestReloadKeepsTheEngine(t *testing.T) {
 // next configuration can start.
 func TestFailedStart(t *testing.T) {
 	for failing, want := range map[string][]string{
-		"engine start": {"engine start 2"},
-		"open":         {"engine start 2", "open 1", "close 1", "engine stop"},
-		"scope":        {"engine start 2", "open 1", "scope 1 global true", "close 1", "engine stop"},
-		"pool":         {"engine start 2", "open 1", "scope 1 global true", "pool w", "close 1", "engine stop"},
-		"start":        {"engine start 2", "open 1", "scope 1 global true", "pool w", "start 1", "close 1", "engine stop"},
+		"engine start": {"engine start"},
+		"open":         {"engine start", "open 1", "close 1", "engine stop"},
+		"scope":        {"engine start", "open 1", "scope 1 global true", "close 1", "engine stop"},
+		"pool":         {"engine start", "open 1", "scope 1 global true", "pool w", "close 1", "engine stop"},
+		"start":        {"engine start", "open 1", "scope 1 global true", "pool w", "start 1", "close 1", "engine stop"},
 	} {
 		t.Run(failing, func(t *testing.T) {
 			b := useFakeBackend(t)
@@ -255,8 +255,8 @@ func TestEngineFollowsEngine(t *testing.T) {
 	}
 	_ = second.Stop()
 	<-second.load.retired
-	wantCalls(t, b, "engine start 2", "open 1", "start 1", "close 1", "engine stop",
-		"engine start 2", "open 2", "start 2", "close 2", "engine stop")
+	wantCalls(t, b, "engine start", "open 1", "start 1", "close 1", "engine stop",
+		"engine start", "open 2", "start 2", "close 2", "engine stop")
 }
 
 // fakeServer stands for Caddy's HTTP server.

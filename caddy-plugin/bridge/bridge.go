@@ -124,10 +124,9 @@ func view(s C.igor_str) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(s.da
 
 // EngineOptions is what the PHP engine is started with, once for the life of the process.
 type EngineOptions struct {
-	HTTPThreads  int           // that run a script per request
-	SpareThreads int           // that may be added to these and to HTTP workers under load
+	SpareThreads int           // that may be added to HTTP workers under load
 	INI          string        // lines of php.ini, "key=value"
-	MaxWait      time.Duration // for an HTTP thread; 0: no bound
+	MaxWait      time.Duration // for an HTTP worker; 0: no bound
 	MaxIdle      time.Duration // of an added thread; 0: the library's default
 	MaxRequests  int           // after which a thread's engine state is made afresh; 0: never
 }
@@ -136,7 +135,6 @@ type EngineOptions struct {
 func StartEngine(o EngineOptions) error {
 	var buffer errorBuffer
 	engine := C.shim_engine{
-		http_threads:  C.uint32_t(o.HTTPThreads),
 		spare_threads: C.uint32_t(o.SpareThreads),
 		max_wait_ms:   millis(o.MaxWait),
 		max_idle_ms:   millis(o.MaxIdle),

@@ -14,7 +14,7 @@ import (
 // startPHP runs the engine for the time of a test.
 func startPHP(t *testing.T) {
 	t.Helper()
-	if err := StartEngine(EngineOptions{HTTPThreads: 1, INI: "memory_limit=64M\n"}); err != nil {
+	if err := StartEngine(EngineOptions{INI: "memory_limit=64M\n"}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -62,8 +62,8 @@ func TestRequestsAreRefusedWithoutAnEngine(t *testing.T) {
 }
 
 func TestEngineOptionsAreChecked(t *testing.T) {
-	err := StartEngine(EngineOptions{HTTPThreads: 0})
-	if err == nil || !strings.Contains(err.Error(), "0; it must be from 1 to 4096") {
+	err := StartEngine(EngineOptions{SpareThreads: 4097})
+	if err == nil || !strings.Contains(err.Error(), "4097; it must be from 0 to 4096") {
 		t.Errorf("StartEngine() = %v", err)
 	}
 }
@@ -98,7 +98,7 @@ func TestTwoPoolsOfOneName(t *testing.T) {
 
 func TestARequestFromStartToEnd(t *testing.T) {
 	startPHP(t)
-	if err := StartEngine(EngineOptions{HTTPThreads: 1}); !errors.Is(err, ErrState) {
+	if err := StartEngine(EngineOptions{}); !errors.Is(err, ErrState) {
 		t.Errorf("a second engine: %v", err)
 	}
 	script := filepath.Join(t.TempDir(), "s.php")
@@ -110,6 +110,7 @@ func TestARequestFromStartToEnd(t *testing.T) {
 	d.SetString(ScriptFilename, script)
 	d.SetString(Method, "POST")
 	d.SetContentLength(5)
+	d.SetToken(77)
 	d.Begin(ServerVars)
 	d.Pair("K", "V")
 	d.End(ServerVars)
@@ -119,7 +120,12 @@ func TestARequestFromStartToEnd(t *testing.T) {
 	}
 	defer request.Release()
 	d.Reset() // the library has its own copy
-	var event Event
+	var event, last Event
+	ran := make(chan error)
+	go func() { ran <- request.Run(&last) }()
+	if token, err := NextAttention(time.Minute); token != 77 || err != nil {
+		t.Fatalf("NextAttention() = %d, %v", token, err)
+	}
 	if err := request.Next(InputNone, nil, &event); err != nil || event.Kind != EventInput || event.InputWanted != 5 {
 		t.Fatalf("%+v, %v", event, err)
 	}
@@ -131,6 +137,35 @@ func TestARequestFromStartToEnd(t *testing.T) {
 	}
 	if err := request.Next(InputNone, nil, &event); !errors.Is(err, ErrState) {
 		t.Errorf("Next after the end: %v", err)
+	}
+	if err := <-ran; err != nil || last.Kind != EventNone {
+		t.Errorf("Run() of a request that needed its caller: %+v, %v", last, err)
+	}
+}
+
+func TestRunAlone(t *testing.T) {
+	startPHP(t)
+	script := filepath.Join(t.TempDir(), "s.php")
+	if err := os.WriteFile(script, []byte(`<?php echo file_get_contents("php://input"), "!";`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var d RequestData
+	d.SetString(ScriptFilename, script)
+	d.SetString(Method, "POST")
+	d.SetString(Body, "all of it")
+	d.SetBodyWhole()
+	d.SetContentLength(9)
+	request, err := d.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer request.Release()
+	var event Event
+	if err := request.Run(&event); err != nil || event.Kind != EventFinished || event.Status != 200 || string(event.Body) != "all of it!" {
+		t.Errorf("%+v, %v", event, err)
+	}
+	if _, err := NextAttention(time.Millisecond); !errors.Is(err, ErrTimeout) {
+		t.Errorf("NextAttention() = %v", err)
 	}
 }
 

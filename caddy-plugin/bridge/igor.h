@@ -62,8 +62,8 @@ typedef struct igor_engine_options {
   uint32_t size;         /* sizeof(igor_engine_options) */
   igor_str ini;          /* php.ini text ("key=value\n"...), overrides php.ini files; may be empty */
   uint32_t max_wait_ms;  /* a request that waits longer for an HTTP worker gets 503; 0: no bound */
-  uint32_t spare_threads; /* threads that may be added under load, to all pools of HTTP workers together,
-                             and are ended when they have nothing to do; 0 to 4096 */
+  uint32_t spare_threads; /* threads that may be added under load, to all pools of HTTP workers together
+                             and by the host's igor_spare_take(); 0 to 4096 */
   uint32_t max_idle_ms;  /* how long an added thread stays without a request; 0: 5000 */
   uint32_t max_requests; /* a thread's engine state is made afresh after so many requests; 0: never */
 } igor_engine_options;
@@ -237,6 +237,12 @@ enum {
  * igor_request_next() until FINISHED, and the event here is NONE. How many threads are in here at once is
  * the host's to bound. Signals are blocked meanwhile, and the thread keeps PHP's state for the next call. */
 igor_status igor_request_run(igor_handle request, igor_event *event) IGOR_NOEXCEPT;
+
+/* Asks for one of the engine's spare_threads, for one more thread in igor_request_run(), when a request had to
+ * wait for its turn. IGOR_OK: taken, until igor_spare_put_back(). IGOR_STATE: there is none left, or this
+ * process keeps the CPUs busy as it is; worth asking again some 20 ms later. */
+igor_status igor_spare_take(void) IGOR_NOEXCEPT;
+void igor_spare_put_back(void) IGOR_NOEXCEPT;
 
 /* Blocks until a running request needs its caller: its token. IGOR_TIMEOUT; IGOR_GONE after
  * igor_attention_close() once all tokens were taken; igor_engine_start() opens the queue again. One thread

@@ -6,6 +6,8 @@ package bridge
 import "C"
 
 import (
+	"time"
+
 	"github.com/igor-php/igor/caddy-plugin/internal/packed"
 )
 
@@ -24,6 +26,7 @@ const (
 	ServerVars     Field = C.SHIM_SERVER_VARS
 	Env            Field = C.SHIM_ENV
 	RequestHeaders Field = C.SHIM_REQUEST_HEADERS
+	Body           Field = C.SHIM_BODY // what was read of it already
 )
 
 // RequestData gathers all that a request starts with in one buffer, so that one pointer crosses the border. It is made to
@@ -52,6 +55,15 @@ func (d *RequestData) SetContentLength(n int64) { d.c.content_length = C.int64_t
 // SetHTTP10 marks a request of a client that speaks HTTP/1.0.
 func (d *RequestData) SetHTTP10() { d.c.is_http1_0 = 1 }
 
+// SetBodyWhole says that the field Body is all of the body.
+func (d *RequestData) SetBodyWhole() { d.c.body_whole = 1 }
+
+// SetAttended says that Next is called from the start. Without it Run is the fast way for a request without a worker.
+func (d *RequestData) SetAttended() { d.c.attended = 1 }
+
+// SetToken gives the number by which NextAttention names the request.
+func (d *RequestData) SetToken(token uint64) { d.c.token = C.uint64_t(token) }
+
 // Begin starts a field: what is appended to Buf until End belongs to it.
 func (d *RequestData) Begin(f Field) { d.c.fields[f].begin = C.uint32_t(len(d.Buf)) }
 
@@ -73,8 +85,8 @@ func (d *RequestData) Get(f Field) []byte {
 	return d.Buf[d.c.fields[f].begin:d.c.fields[f].end]
 }
 
-// Start queues the request for an HTTP thread. The library copies everything, so d may be reused at once. ErrState: the
-// engine is not running or is draining. The caller releases the Request, whatever becomes of it.
+// Start makes the request, and queues it when it has a worker. The library copies everything, so d may be reused at once.
+// ErrState: the engine is not running or is draining. The caller releases the Request, whatever becomes of it.
 func (d *RequestData) Start() (Request, error) {
 	if len(d.Buf) == 0 {
 		d.Buf = append(d.Buf, 0)
@@ -103,6 +115,7 @@ type EventKind uint32
 
 // The kinds of events.
 const (
+	EventNone     EventKind = C.IGOR_EVENT_NONE // from Run alone
 	EventInput    EventKind = C.IGOR_EVENT_INPUT
 	EventOutput   EventKind = C.IGOR_EVENT_OUTPUT
 	EventFinished EventKind = C.IGOR_EVENT_FINISHED
@@ -140,13 +153,46 @@ func (r Request) Next(kind InputKind, input []byte, event *Event) error {
 		&ev); status != C.IGOR_OK {
 		return check(status, nil)
 	}
-	event.Kind = EventKind(ev.kind)
-	event.Flags = EventFlags(ev.flags)
-	event.Status = int(ev.status)
-	event.Headers = view(ev.headers)
-	event.Body = view(ev.body)
-	event.InputWanted = uint64(ev.input_wanted)
+	event.set(&ev)
 	return nil
+}
+
+// Run runs the script of a request without a worker on the calling thread and returns when it is over. The event is
+// EventFinished when nobody was needed before that, valid until Release; otherwise NextAttention has named the request, and
+// somebody has had to call Next.
+func (r Request) Run(event *Event) error {
+	var ev C.igor_event
+	if status := C.shim_request_run(C.igor_handle(r), &ev); status != C.IGOR_OK {
+		return check(status, nil)
+	}
+	event.set(&ev)
+	return nil
+}
+
+// TakeSpare asks for a spare thread for one more call of Run at a time. False: none is left, or the CPUs are busy as it is.
+func TakeSpare() bool { return C.igor_spare_take() == C.IGOR_OK }
+
+// PutBackSpare gives it back.
+func PutBackSpare() { C.igor_spare_put_back() }
+
+// NextAttention waits for a request that needs Next while it runs, and gives its token. ErrTimeout; ErrGone after
+// CloseAttention. One goroutine at a time.
+func NextAttention(timeout time.Duration) (uint64, error) {
+	var token C.uint64_t
+	status := C.igor_attention_next(millis(timeout), &token)
+	return uint64(token), check(status, nil)
+}
+
+// CloseAttention ends NextAttention until an engine is started.
+func CloseAttention() { C.igor_attention_close() }
+
+func (e *Event) set(ev *C.igor_event) {
+	e.Kind = EventKind(ev.kind)
+	e.Flags = EventFlags(ev.flags)
+	e.Status = int(ev.status)
+	e.Headers = view(ev.headers)
+	e.Body = view(ev.body)
+	e.InputWanted = uint64(ev.input_wanted)
 }
 
 // Abort tells PHP that the client is gone. Harmless after the end of the request.

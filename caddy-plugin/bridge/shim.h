@@ -26,6 +26,7 @@ enum {
   SHIM_SERVER_VARS,
   SHIM_ENV,
   SHIM_REQUEST_HEADERS,
+  SHIM_BODY,
   SHIM_REQUEST_FIELDS
 };
 
@@ -34,6 +35,8 @@ typedef struct shim_request {
   igor_handle worker;
   int64_t content_length;
   int is_http1_0;
+  int body_whole, attended;
+  uint64_t token;
   shim_span fields[SHIM_REQUEST_FIELDS];
 } shim_request;
 
@@ -59,7 +62,16 @@ static inline igor_status shim_request_start(const shim_request *request, const 
   o.request_headers = shim_str(block, request->fields[SHIM_REQUEST_HEADERS]);
   o.content_length = request->content_length;
   o.is_http1_0 = request->is_http1_0;
+  o.body = shim_str(block, request->fields[SHIM_BODY]);
+  o.body_whole = request->body_whole;
+  o.attended = request->attended;
+  o.token = request->token;
   return igor_request_start(&o, handle);
+}
+
+static inline igor_status shim_request_run(igor_handle handle, igor_event *event) {
+  event->size = sizeof *event;
+  return igor_request_run(handle, event);
 }
 
 static inline igor_status shim_request_next(igor_handle handle, int kind, const char *input, size_t len,
@@ -71,14 +83,13 @@ static inline igor_status shim_request_next(igor_handle handle, int kind, const 
 
 /* igor_engine_options without its string. */
 typedef struct shim_engine {
-  uint32_t http_threads, spare_threads, max_wait_ms, max_idle_ms, max_requests;
+  uint32_t spare_threads, max_wait_ms, max_idle_ms, max_requests;
 } shim_engine;
 
 static inline igor_status shim_engine_start(const shim_engine *engine, const char *ini, size_t ini_len, char *error,
                                             size_t error_size) {
   igor_engine_options o = {0};
   o.size = sizeof o;
-  o.http_threads = engine->http_threads;
   o.spare_threads = engine->spare_threads;
   o.max_wait_ms = engine->max_wait_ms;
   o.max_idle_ms = engine->max_idle_ms;

@@ -4,6 +4,7 @@
 #include "php-api/abi/abi.h"
 #include "php-api/abi/scopes.h"
 #include "sapi/attention.h"
+#include "sapi/cpu_load.h"
 #include "sapi/engine.h"
 #include "sapi/http_request.h"
 #include "sapi/request_queue.h"
@@ -90,7 +91,7 @@ igor_status igor_request_start(const igor_request_options* given, igor_handle* h
     options.request_headers = view(from.request_headers);
     options.body = view(from.body);
     options.body_whole = from.body_whole != 0;
-    options.attended = from.attended != 0;
+    options.attended = from.attended != 0 || from.worker != 0;
     options.token = from.token;
     auto request = Ref<HttpRequest>::adopt(new HttpRequest(options, std::move(scope)));
     if (workers) {
@@ -113,6 +114,19 @@ igor_status igor_request_run(igor_handle handle, igor_event* out) noexcept {
     if (!request->attended() && request->next(InputKind::None, {}, event)) write_event(event, *out);
     return IGOR_OK;
   });
+}
+
+igor_status igor_spare_take(void) noexcept {
+  return igor::abi::guarded(nullptr, 0, [&] {
+    igor::sapi::ThreadBudget& budget = Engine::instance().budget();
+    if (!budget.any_left()) return IGOR_STATE;
+    if (igor::sapi::CpuLoad::global().ask() != igor::sapi::CpuLoad::Answer::Room) return IGOR_STATE;
+    return budget.take() ? IGOR_OK : IGOR_STATE;
+  });
+}
+
+void igor_spare_put_back(void) noexcept {
+  Engine::instance().budget().put_back();
 }
 
 igor_status igor_attention_next(uint32_t timeout_ms, uint64_t* token) noexcept {

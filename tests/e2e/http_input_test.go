@@ -257,25 +257,49 @@ func TestUnreadBody(t *testing.T) {
 	}
 }
 
-// The body comes slowly; the script gets each piece when it is there, and answers while more is to come.
+// A large body comes slowly; the script gets each piece when it is there, and answers while more is to come.
 func TestBodyAndAnswerAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	s := harness.StartSite(t, "php_server", harness.Files{"index.php": `<?php
 		$in = fopen('php://input', 'rb');
 		$got = fread($in, 8192); // PHP reads its input in pieces of this size
 		file_put_contents(__DIR__ . '/got', strlen($got));
-		echo strlen($got), stream_get_contents($in);`})
+		echo strlen($got), substr(stream_get_contents($in), -5);`})
 	conn := dial(t, s)
-	conn.send(t, "POST /index.php HTTP/1.1", "Host: "+strings.TrimPrefix(s.URL, "http://"), "Content-Length: 8197", "")
+	conn.send(t, "POST /index.php HTTP/1.1", "Host: "+strings.TrimPrefix(s.URL, "http://"), "Content-Length: 100000", "")
 	conn.Conn.Write(make([]byte, 8192))
 	awaitFile(t, filepath.Join(s.Root, "got"), "8192")
-	conn.Conn.Write([]byte("after"))
+	conn.Conn.Write(append(make([]byte, 100_000-8192-5), "after"...))
 	response, err := http.ReadResponse(conn.Reader, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
 	if body, _ := io.ReadAll(response.Body); string(body) != "8192after" {
+		t.Errorf("got %q", body)
+	}
+}
+
+// A client that takes its time over a small body keeps no PHP thread waiting.
+func TestSlowSmallBodyHoldsNoThread(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.Config{
+		Global: "igor {\n num_threads 1\n}",
+		Files: harness.Files{
+			"index.php": `<?php echo file_get_contents('php://input');`,
+			"next.php":  `<?php echo "next";`,
+		},
+	})
+	conn := dial(t, s)
+	conn.send(t, "POST /index.php HTTP/1.1", "Host: "+strings.TrimPrefix(s.URL, "http://"), "Content-Length: 10", "", "slow")
+	s.Get("/next.php").MustBe(200, "next")
+	conn.Conn.Write([]byte("poke"))
+	response, err := http.ReadResponse(conn.Reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, _ := io.ReadAll(response.Body); string(body) != "slow\r\npoke" {
 		t.Errorf("got %q", body)
 	}
 }

@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -58,6 +61,7 @@ struct Response {
   Pairs headers;
   std::string body;
   bool refused = false;
+  bool alone = false;  // nobody was needed before the script's end
   int events = 0;  // including the finishing one
   int flushes = 0;
   std::vector<std::pair<int, Pairs>> informational;
@@ -98,10 +102,103 @@ struct Request {
   std::function<int(size_t sent)> on_input;
 };
 
+// The host's side of igor_request_run(): threads that call in, reused as a web server's are, and one that
+// waits for requests that need their caller.
+class Callers {
+ public:
+  // One request on its way through.
+  struct Visit {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool wanted = false;  // it asked for its caller
+    bool over = false;    // its script has ended
+    igor_status status = IGOR_OK;
+    igor_event event{};  // of a request that never asked
+  };
+
+  void open() {
+    attention_ = std::thread([this] {
+      uint64_t token;
+      for (igor_status status; (status = igor_attention_next(1000, &token)) != IGOR_GONE;) {
+        if (status != IGOR_OK) continue;
+        std::lock_guard lock(mutex_);
+        if (const auto found = visits_.find(token); found != visits_.end()) {
+          const auto visit = found->second;
+          std::lock_guard visit_lock(visit->mutex);
+          visit->wanted = true;
+          visit->changed.notify_all();
+        }
+      }
+    });
+  }
+
+  // After the engine has stopped, or has given up on a script.
+  void close() {
+    igor_attention_close();
+    if (attention_.joinable()) attention_.join();
+    {
+      std::lock_guard lock(mutex_);
+      ending_ = true;
+      changed_.notify_all();
+    }
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+    ending_ = false;
+  }
+
+  uint64_t expect(const std::shared_ptr<Visit>& visit) {
+    std::lock_guard lock(mutex_);
+    visits_[++last_token_] = visit;
+    return last_token_;
+  }
+
+  void run(igor_handle handle, uint64_t token) {
+    std::lock_guard lock(mutex_);
+    jobs_.emplace_back(handle, token);
+    if (jobs_.size() > idle_) threads_.emplace_back([this] { work(); });
+    changed_.notify_all();
+  }
+
+ private:
+  void work() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      ++idle_;
+      changed_.wait(lock, [&] { return !jobs_.empty() || ending_; });
+      --idle_;
+      if (jobs_.empty()) return;
+      const auto [handle, token] = jobs_.front();
+      jobs_.pop_front();
+      const auto visit = visits_.at(token);
+      lock.unlock();
+      igor_event event{};
+      event.size = sizeof event;
+      const igor_status status = igor_request_run(handle, &event);
+      {
+        std::lock_guard visit_lock(visit->mutex);
+        visit->status = status;
+        visit->event = event;
+        visit->over = true;
+        visit->changed.notify_all();
+      }
+      lock.lock();
+      visits_.erase(token);
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<uint64_t, std::shared_ptr<Visit>> visits_;
+  std::deque<std::pair<igor_handle, uint64_t>> jobs_;
+  std::vector<std::thread> threads_;
+  std::thread attention_;
+  uint64_t last_token_ = 0;
+  size_t idle_ = 0;
+  bool ending_ = false;
+};
+
 class HttpHost : public ::testing::Test {
  protected:
-  static constexpr uint32_t kThreads = 4;
-
   void SetUp() override {
     char pattern[] = "/tmp/igor-test-XXXXXX";
     directory_ = mkdtemp(pattern);
@@ -112,6 +209,7 @@ class HttpHost : public ::testing::Test {
 
   void TearDown() override {
     EXPECT_EQ(igor_engine_stop(2000), IGOR_OK);
+    callers().close();
     igor_log_close();
     if (log_reader_.joinable()) log_reader_.join();
     std::filesystem::remove_all(directory_);
@@ -120,19 +218,25 @@ class HttpHost : public ::testing::Test {
   // Tests that need other options answer true and call start() themselves.
   virtual bool start_by_hand() { return false; }
 
-  igor_status start(const std::string& more_ini = "", uint32_t threads = kThreads, uint32_t max_wait_ms = 0) {
+  static Callers& callers() {
+    static auto* const callers = new Callers;
+    return *callers;
+  }
+
+  igor_status start(const std::string& more_ini = "", uint32_t max_requests = 0) {
     const std::string ini =
         "opcache.enable=1\nopcache.validate_timestamps=1\nopcache.revalidate_freq=0\n"
         "opcache.file_update_protection=0\ndisplay_errors=0\n" +
         more_ini;
     igor_engine_options options{};
     options.size = sizeof options;
-    options.http_threads = threads;
     options.ini = str(ini);
-    options.max_wait_ms = max_wait_ms;
+    options.max_requests = max_requests;
     char text[1024] = "";
     const igor_status status = igor_engine_start(&options, text, sizeof text);
     error_ = text;
+    if (status == IGOR_OK && !serving_) callers().open();
+    serving_ = serving_ || status == IGOR_OK;
     // Not before: until then the queue may still be closed by an earlier test.
     if (status == IGOR_OK && !log_reader_.joinable()) log_reader_ = std::thread([this] { read_log(); });
     return status;
@@ -150,7 +254,16 @@ class HttpHost : public ::testing::Test {
     return path;
   }
 
+  // Starts a request whose caller is there from the beginning.
   static igor_status begin(const Request& request, igor_handle& handle) {
+    const auto visit = std::make_shared<Callers::Visit>();
+    const uint64_t token = callers().expect(visit);
+    const igor_status status = make(request, token, true, handle);
+    if (status == IGOR_OK) callers().run(handle, token);
+    return status;
+  }
+
+  static igor_status make(const Request& request, uint64_t token, bool attended, igor_handle& handle) {
     igor_request_options options{};
     options.size = sizeof options;
     options.script_filename = str(request.script);
@@ -165,21 +278,32 @@ class HttpHost : public ::testing::Test {
     options.server_vars = str(vars);
     options.env = str(env);
     options.request_headers = str(headers);
+    options.attended = attended;
+    options.token = token;
     return igor_request_start(&options, &handle);
   }
 
   static Response run(const Request& request) {
     Response response;
     igor_handle handle = 0;
-    response.started = begin(request, handle);
+    const auto visit = std::make_shared<Callers::Visit>();
+    const uint64_t token = callers().expect(visit);
+    response.started = make(request, token, false, handle);
     if (response.started != IGOR_OK) return response;
+    callers().run(handle, token);
+    {
+      std::unique_lock lock(visit->mutex);
+      visit->changed.wait(lock, [&] { return visit->wanted || visit->over; });
+      response.alone = !visit->wanted && visit->event.kind == IGOR_EVENT_FINISHED;
+    }
     int kind = IGOR_INPUT_NONE;
     igor_str input{};
     size_t sent = 0;
     for (;;) {
       igor_event event{};
       event.size = sizeof event;
-      const igor_status status = igor_request_next(handle, kind, input, &event);
+      if (response.alone) event = visit->event;
+      const igor_status status = response.alone ? IGOR_OK : igor_request_next(handle, kind, input, &event);
       if (status != IGOR_OK) {
         ADD_FAILURE() << "igor_request_next: " << status;
         break;
@@ -277,6 +401,7 @@ class HttpHost : public ::testing::Test {
   }
 
   int scripts_ = 0;
+  bool serving_ = false;
   std::thread log_reader_;
   std::mutex log_mutex_;
   std::vector<LogLine> log_;

@@ -412,12 +412,11 @@ TEST_F(HttpRequest, WrongCallsAreRefused) {
   char error[256] = "";
   igor_engine_options engine{};
   engine.size = sizeof engine;
-  engine.http_threads = 1;
   EXPECT_EQ(igor_engine_start(&engine, error, sizeof error), IGOR_STATE);
   EXPECT_THAT(error, HasSubstr("already running"));
-  engine.http_threads = 0;
+  engine.spare_threads = 4097;
   EXPECT_EQ(igor_engine_start(&engine, error, sizeof error), IGOR_INVALID);
-  EXPECT_THAT(error, HasSubstr("from 1 to 4096"));
+  EXPECT_THAT(error, HasSubstr("from 0 to 4096"));
 }
 
 // --- More threads than one --------------------------------------------------------------------------------
@@ -449,81 +448,51 @@ TEST_F(HttpRequest, ManyConcurrentRequests) {
   EXPECT_EQ(wrong, 0);
 }
 
-class HttpQueue : public HttpHost {
+class HttpRunner : public HttpHost {
  protected:
   bool start_by_hand() override { return true; }
 };
 
-TEST_F(HttpQueue, MaxWaitRefuses) {
-  ASSERT_EQ(start("", 1, 100), IGOR_OK) << error_;
-  std::thread slow([&] { EXPECT_EQ(get("<?php usleep(600000); echo 'slow';").body, "slow"); });
-  std::this_thread::sleep_for(milliseconds(100));
-  const auto began = steady_clock::now();
-  const Response response = run(Request(script("<?php echo 'quick';", "quick.php")));
-  EXPECT_TRUE(response.refused);
-  EXPECT_EQ(response.status, 0);
-  EXPECT_GE(steady_clock::now() - began, milliseconds(90));
-  EXPECT_LT(steady_clock::now() - began, milliseconds(400));
-  slow.join();
-  EXPECT_EQ(run(Request(directory_ + "/quick.php")).body, "quick");
-}
-
-TEST_F(HttpQueue, QueueIsFirstComeFirstServed) {
-  ASSERT_EQ(start("", 1), IGOR_OK) << error_;
-  const std::string order =
-      script("<?php file_put_contents('" + directory_ + "/order', $_GET['n'] . ' ', FILE_APPEND);");
-  std::vector<igor_handle> handles;
-  igor_handle blocker;
-  ASSERT_EQ(begin(Request(script("<?php usleep(200000);")), blocker), IGOR_OK);
-  for (int i = 0; i < 5; ++i) {
-    Request request(order);
-    request.query = "n=" + std::to_string(i);
-    handles.emplace_back();
-    ASSERT_EQ(begin(request, handles.back()), IGOR_OK);
-  }
-  // Nobody waits for the third any more: it must not run.
-  EXPECT_EQ(igor_request_release(handles[2]), IGOR_OK);
-  for (int i : {0, 1, 3, 4}) {
-    igor_event event{};
-    event.size = sizeof event;
-    EXPECT_EQ(igor_request_next(handles[i], IGOR_INPUT_NONE, {}, &event), IGOR_OK);
-    EXPECT_EQ(igor_request_release(handles[i]), IGOR_OK);
-  }
-  igor_request_release(blocker);
-  EXPECT_EQ(content(directory_ + "/order"), "0 1 3 4 ");
-}
-
-TEST_F(HttpQueue, StopEndsScriptsAndRefusesTheRest) {
-  ASSERT_EQ(start("", 2), IGOR_OK) << error_;
+TEST_F(HttpRunner, StopEndsScriptsAndRefusesTheRest) {
+  ASSERT_EQ(start(), IGOR_OK) << error_;
   std::vector<std::thread> callers;
   std::atomic<int> refused{0}, ended{0};
-  for (const char* code : {"<?php while (true) {}", "<?php sleep(60);", "<?php echo 'never';"}) {
-    const std::string path = script(code);
+  for (const char* code : {"<?php while (true) {}", "<?php sleep(60);"}) {
+    const std::string mark = directory_ + "/running" + std::to_string(callers.size());
+    const std::string path = script("<?php touch('" + mark + "'); ?>" + code);
     callers.emplace_back([&, path] {
       const Response response = run(Request(path));
       ++(response.refused ? refused : ended);
     });
-    std::this_thread::sleep_for(milliseconds(50));
+    while (!std::filesystem::exists(mark)) std::this_thread::yield();
   }
+  igor_handle late;  // made, but not run yet
+  ASSERT_EQ(make(Request(script("<?php echo 'never';")), 0, false, late), IGOR_OK);
   const auto began = steady_clock::now();
   EXPECT_EQ(igor_engine_stop(100), IGOR_OK);
   EXPECT_LT(steady_clock::now() - began, milliseconds(1000));
   for (auto& caller : callers) caller.join();
-  EXPECT_EQ(refused, 1);
+  EXPECT_EQ(refused, 0);
   EXPECT_EQ(ended, 2);
+  igor_event event{};
+  event.size = sizeof event;
+  EXPECT_EQ(igor_request_run(late, &event), IGOR_OK);
+  EXPECT_EQ(event.kind, static_cast<uint32_t>(IGOR_EVENT_FINISHED));
+  EXPECT_TRUE(event.flags & IGOR_EVENT_REFUSED);
+  EXPECT_EQ(igor_request_release(late), IGOR_OK);
   igor_handle handle;
   EXPECT_EQ(begin(Request("/x.php"), handle), IGOR_STATE);
 }
 
-TEST_F(HttpQueue, EngineStartsAgain) {
+TEST_F(HttpRunner, EngineStartsAgain) {
   for (int i = 0; i < 3; ++i) {
-    ASSERT_EQ(start("", 2), IGOR_OK) << error_;
+    ASSERT_EQ(start(), IGOR_OK) << error_;
     EXPECT_EQ(get("<?php echo 'run', opcache_get_status()['opcache_enabled'] ? '' : ' without opcache';").body, "run");
     EXPECT_EQ(igor_engine_stop(1000), IGOR_OK);
   }
 }
 
-TEST_F(HttpQueue, IniTextOverrides) {
+TEST_F(HttpRunner, IniTextOverrides) {
   ASSERT_EQ(start("memory_limit=77M\nprecision=3\n"), IGOR_OK) << error_;
   EXPECT_EQ(get("<?php echo ini_get('memory_limit'), ' ', 1 / 3, ' ', ini_get('max_execution_time'), ' ', "
                 "ini_get('html_errors');")
@@ -531,7 +500,7 @@ TEST_F(HttpQueue, IniTextOverrides) {
             "77M 0.333 30 1");
 }
 
-TEST_F(HttpQueue, ProblemsOfTheStartAreLogged) {
+TEST_F(HttpRunner, ProblemsOfTheStartAreLogged) {
   ASSERT_EQ(start("extension=no_such_extension\n"), IGOR_OK) << error_;
   EXPECT_EQ(get("<?php echo 'alive';").body, "alive");
   EXPECT_EQ(logged("no_such_extension").logger, "engine");
@@ -546,7 +515,7 @@ class HttpStuckDeathTest : public HttpHost {
 TEST_F(HttpStuckDeathTest, AThreadThatCannotBeEndedIsLeftBehind) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto body = [this] {
-    if (start("", 2) != IGOR_OK) _exit(10);
+    if (start() != IGOR_OK) _exit(10);
     igor_handle stuck;
     // Hashes for hours without an instruction in between.
     if (begin(Request(script("<?php hash_pbkdf2('sha512', 'p', 's', 2000000000);")), stuck) != IGOR_OK) _exit(11);
@@ -557,7 +526,6 @@ TEST_F(HttpStuckDeathTest, AThreadThatCannotBeEndedIsLeftBehind) {
     char text[256] = "";
     igor_engine_options options{};
     options.size = sizeof options;
-    options.http_threads = 1;
     if (igor_engine_start(&options, text, sizeof text) != IGOR_STATE) _exit(14);
     if (std::string(text).find("restart the process") == std::string::npos) _exit(15);
     igor_request_release(stuck);

@@ -1,4 +1,4 @@
-// The exchange between callers and PHP threads, and the queue in front of it, with scripts written in C++: so it
+// The exchange between callers and the threads that run their requests, with scripts written in C++: so it
 // runs under ThreadSanitizer, which cannot see into a libphp that was not built for it.
 #include <gtest/gtest.h>
 
@@ -10,7 +10,9 @@
 #include <thread>
 #include <vector>
 
-#include "sapi/http_pool.h"
+#include "sapi/attention.h"
+#include "sapi/http_request.h"
+#include "sapi/http_runner.h"
 #include "sapi/http_script.h"
 #include "sapi/php_thread.h"
 
@@ -22,6 +24,8 @@ PhpThread::~PhpThread() = default;
 void PhpThread::request_interrupt() noexcept {
   interrupt.raise();
 }
+void PhpThread::forget() noexcept {}
+void PhpThread::recycle() {}
 
 // The method says what the script does.
 void run_http_script(PhpThread&, HttpRequest& request) {
@@ -47,7 +51,7 @@ void run_http_script(PhpThread&, HttpRequest& request) {
     request.send_informational();
     request.begin_headers(200);
     request.write("x", 1);
-    request.finish();
+    request.finish_early();
     for (int i = 0; i < 50; ++i) EXPECT_TRUE(request.write(block.data(), block.size()));
     EXPECT_TRUE(request.flush());
   } else {
@@ -60,10 +64,15 @@ void run_http_script(PhpThread&, HttpRequest& request) {
 
 namespace {
 
+template <typename Condition>
+void test_eventually(Condition condition) {
+  while (!condition()) std::this_thread::yield();
+}
+
 constexpr size_t kBody = 300000;
 
 struct Caller {
-  HttpPool& pool;
+  HttpRunner& runner;
   std::mt19937 random;
   int done = 0;
   int refused = 0;
@@ -76,7 +85,7 @@ struct Caller {
     options.method = kScripts[random() % 4];
     options.content_length = options.method == "reads" ? kBody : 0;
     const Ref<HttpRequest> request = Ref<HttpRequest>::adopt(new HttpRequest(options, nullptr));
-    if (!pool.submit(*request)) return;
+    std::thread runs([&, request] { runner.run(*request); });
 
     const auto conduct = random() % Kinds;
     std::thread client;
@@ -116,19 +125,21 @@ struct Caller {
       if (conduct == GivesUp && ++events == 2) break;
     }
     request->give_up();
+    runs.join();
     if (client.joinable()) client.join();
   }
 };
 
-void run_callers(uint32_t max_wait_ms, bool stop_in_between) {
-  HttpPool pool;
-  std::string error;
-  HttpPool::Options options;
-  options.threads = 3;
-  options.max_wait_ms = max_wait_ms;
-  ASSERT_TRUE(pool.start(options, error)) << error;
+HttpRunner& the_runner() {
+  static auto* const runner = new HttpRunner;  // as the engine's: threads that have called in look for it when they end
+  return *runner;
+}
+
+void run_callers(bool stop_in_between) {
+  HttpRunner& runner = the_runner();
+  runner.open(7);
   std::vector<Caller> callers;
-  for (unsigned seed = 0; seed < 6; ++seed) callers.push_back({pool, std::mt19937(seed)});
+  for (unsigned seed = 0; seed < 6; ++seed) callers.push_back({runner, std::mt19937(seed)});
   std::vector<std::thread> threads;
   for (Caller& caller : callers) {
     threads.emplace_back([&] {
@@ -136,8 +147,9 @@ void run_callers(uint32_t max_wait_ms, bool stop_in_between) {
     });
   }
   if (stop_in_between) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(30));
-    EXPECT_TRUE(pool.stop(std::chrono::milliseconds(1000)));
+    test_eventually([&] { return runner.load().requests > 100; });
+    EXPECT_TRUE(runner.stop(std::chrono::milliseconds(1000)));
+    runner.forget_threads();
   }
   for (auto& thread : threads) thread.join();
   int done = 0, refused = 0;
@@ -146,23 +158,78 @@ void run_callers(uint32_t max_wait_ms, bool stop_in_between) {
     refused += caller.refused;
   }
   EXPECT_GT(done, 0);
-  if (max_wait_ms == 0 && !stop_in_between) {
-    EXPECT_EQ(refused, 0);
-  }
-  EXPECT_EQ(pool.load().queued, 0u);
-  if (!stop_in_between) {
-    EXPECT_TRUE(pool.stop(std::chrono::milliseconds(1000)));
-  }
+  EXPECT_EQ(refused > 0, stop_in_between);
+  EXPECT_EQ(runner.load().busy, 0u);
+  EXPECT_TRUE(runner.stop(std::chrono::milliseconds(1000)));
 }
 
 TEST(HttpExchange, EveryConductOfBothSides) {
-  run_callers(0, false);
-}
-TEST(HttpExchange, WithAWaitThatEnds) {
-  run_callers(1, false);
+  run_callers(false);
 }
 TEST(HttpExchange, StoppedInTheMiddle) {
-  run_callers(0, true);
+  run_callers(true);
+}
+
+// What a request asks for while it runs comes to the one who waits for tokens; what asks for nothing is told by
+// run() alone.
+TEST(HttpExchange, ARequestCallsForItsCallerOnceAndOnlyWhenItMust) {
+  HttpRunner& runner = the_runner();
+  runner.open(0);
+  uint64_t token = 0;
+  for (const char* script : {"says", "writes", "reads", "early"}) {
+    HttpRequestOptions options;
+    options.script_filename = "/script";
+    options.method = script;
+    options.content_length = options.method == "reads" ? kBody : 0;
+    options.attended = false;
+    options.token = 7;
+    const Ref<HttpRequest> request = Ref<HttpRequest>::adopt(new HttpRequest(options, nullptr));
+    std::thread runs([&] { runner.run(*request); });
+    HttpEvent event;
+    if (options.method == "says") {
+      runs.join();
+      EXPECT_FALSE(request->attended());
+      ASSERT_TRUE(request->next(InputKind::None, {}, event));
+      EXPECT_EQ(event.kind, HttpEvent::Kind::Finished);
+      EXPECT_EQ(event.body, "hello");
+      continue;
+    }
+    ASSERT_EQ(AttentionQueue::global().next(kNever, token), AttentionQueue::Next::Token) << script;
+    EXPECT_EQ(token, 7u);
+    const std::string input(kBody, 'i');
+    InputKind kind = InputKind::None;
+    while (request->next(kind, kind == InputKind::None ? std::string_view() : input, event)) {
+      if (event.kind == HttpEvent::Kind::Finished) break;
+      kind = event.kind == HttpEvent::Kind::Input ? InputKind::End : InputKind::None;
+    }
+    runs.join();
+    EXPECT_TRUE(request->attended());
+    EXPECT_EQ(AttentionQueue::global().next(TimePoint{}, token), AttentionQueue::Next::Timeout) << "once";
+  }
+  EXPECT_TRUE(runner.stop(std::chrono::milliseconds(1000)));
+}
+
+TEST(HttpExchange, ABodyThatTheCallerHasReadIsNotAskedFor) {
+  HttpRunner& runner = the_runner();
+  runner.open(0);
+  const std::string body(kBody, 'i');
+  HttpRequestOptions options;
+  options.script_filename = "/script";
+  options.method = "reads";
+  options.content_length = -1;
+  options.body = body;
+  options.body_whole = true;
+  options.attended = false;
+  const Ref<HttpRequest> request = Ref<HttpRequest>::adopt(new HttpRequest(options, nullptr));
+  runner.run(*request);
+  HttpEvent event;
+  // The script flushes when it likes, and so may have called; the body it had anyway.
+  ASSERT_TRUE(request->next(InputKind::None, {}, event));
+  EXPECT_EQ(event.kind, HttpEvent::Kind::Finished);
+  EXPECT_NE(event.headers.find(std::to_string(kBody)), std::string_view::npos);
+  uint64_t token;
+  while (AttentionQueue::global().next(TimePoint{}, token) == AttentionQueue::Next::Token) continue;
+  EXPECT_TRUE(runner.stop(std::chrono::milliseconds(1000)));
 }
 
 }  // namespace

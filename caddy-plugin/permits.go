@@ -1,0 +1,147 @@
+package igor
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/igor-php/igor/caddy-plugin/bridge"
+)
+
+const (
+	// growAfter is how long a request waits for a permit before one may be added: as long as a small script takes, several
+	// times over.
+	growAfter = 5 * time.Millisecond
+	// growAgain is how long it waits after it was told that none can be added now.
+	growAgain = 20 * time.Millisecond
+	// defaultMaxIdle is how long an added permit is kept that nobody needs.
+	defaultMaxIdle = 5 * time.Second
+)
+
+// permits bounds how many scripts run at once on the threads that call in. Those that are too many wait here, as goroutines
+// without a thread, first come first served.
+//
+// Under load permits are added from the spare threads, while the CPUs have room; when for a whole maxIdle there was always
+// one free that had been added, one is taken away again.
+//
+// Thread-safe. Its lock is held for a few instructions, never while waiting.
+type permits struct {
+	free    chan struct{} // one element per free permit; room for all that there can be
+	maxWait time.Duration
+	maxIdle time.Duration
+	take    func() bool // of a spare thread
+	putBack func()
+
+	mu     sync.Mutex
+	base   int
+	added  int
+	lowest int // fewest free ones since shrink looked last
+	shrink *time.Timer
+}
+
+func newPermits(base, spare int, maxWait, maxIdle time.Duration, take func() bool, putBack func()) *permits {
+	if maxIdle <= 0 {
+		maxIdle = defaultMaxIdle
+	}
+	p := &permits{
+		free:    make(chan struct{}, base+spare),
+		base:    base,
+		maxWait: maxWait,
+		maxIdle: maxIdle,
+		take:    take,
+		putBack: putBack,
+	}
+	for range base {
+		p.free <- struct{}{}
+	}
+	return p
+}
+
+// enter waits for a permit: at most maxWait, while the client is there and the engine runs (closing is open).
+func (p *permits) enter(ctx context.Context, closing <-chan struct{}) error {
+	select {
+	case <-p.free:
+		return nil
+	default:
+	}
+	p.mu.Lock()
+	p.lowest = 0
+	p.mu.Unlock()
+
+	var expired <-chan time.Time
+	if p.maxWait > 0 {
+		timer := time.NewTimer(p.maxWait)
+		defer timer.Stop()
+		expired = timer.C
+	}
+	var grow <-chan time.Time
+	var growTimer *time.Timer
+	if cap(p.free) > p.base {
+		growTimer = time.NewTimer(growAfter)
+		defer growTimer.Stop()
+		grow = growTimer.C
+	}
+	for {
+		select {
+		case <-p.free:
+			return nil
+		case <-grow:
+			if p.add() {
+				return nil
+			}
+			growTimer.Reset(growAgain)
+		case <-expired:
+			return errOverloaded
+		case <-closing:
+			return bridge.ErrState
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// leave gives the permit back.
+func (p *permits) leave() { p.free <- struct{}{} }
+
+// add makes one permit more, which is the caller's.
+func (p *permits) add() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.base+p.added >= cap(p.free) || !p.take() {
+		return false
+	}
+	p.added++
+	if p.shrink == nil {
+		p.lowest = 0
+		p.shrink = time.AfterFunc(p.maxIdle, p.remove)
+	}
+	return true
+}
+
+// remove takes one added permit away when there was always one to spare since it was called last.
+func (p *permits) remove() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lowest > 0 {
+		select {
+		case <-p.free:
+			p.added--
+			p.putBack()
+		default:
+		}
+	}
+	if p.added == 0 {
+		p.shrink = nil
+		return
+	}
+	p.lowest = len(p.free)
+	p.shrink.Reset(p.maxIdle)
+}
+
+// now tells how many permits there are, and how many of them are in use.
+func (p *permits) now() (total, used int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	total = p.base + p.added
+	return total, total - len(p.free)
+}
