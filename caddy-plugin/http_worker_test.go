@@ -242,7 +242,7 @@ func TestPoolsOfHTTPWorkers(t *testing.T) {
 	if err := a.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if e := b.engines[0]; e.HTTPThreads != 2 || e.SpareThreads != 4 || e.MaxRequests != 100 {
+	if e := b.engines[0]; e.SpareThreads != 4 || e.MaxRequests != 100 {
 		t.Errorf("engine: %+v", e)
 	}
 	first, second, third := b.pools[0], b.pools[1], b.pools[2]
