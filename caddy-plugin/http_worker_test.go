@@ -288,7 +288,7 @@ func TestHide(t *testing.T) {
 func TestFilesFirst(t *testing.T) {
 	dir := site(t, map[string]string{"public/api/doc.html": "", "public/api/index.php": ""})
 	h := &Handler{FilesFirst: true, SplitPath: []string{".php"}, load: newLoad(), files: documentRoot{dir: dir + "/public"}}
-	h.load.engine = &engine{gate: newGate(1, 0), backend: &fakeBackend{}}
+	h.load.engine = &engine{permits: newPermits(1, 0, 0, 0, nil, nil), backend: &fakeBackend{}}
 	h.load.once.Do(func() { close(h.load.opened) })
 	h.scope, h.app = &scopeConfig{}, &App{}
 	for path, want := range map[string]bool{"/api/doc.html": true, "/api/none.html": false, "/api/index.php": false, "/api/": false, "/api": false} {

@@ -3,6 +3,7 @@ package igor
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/igor-php/igor/caddy-plugin/bridge"
@@ -31,6 +32,8 @@ type permits struct {
 	maxIdle time.Duration
 	take    func() bool // of a spare thread
 	putBack func()
+
+	waiting atomic.Int64
 
 	mu     sync.Mutex
 	base   int
@@ -64,6 +67,8 @@ func (p *permits) enter(ctx context.Context, closing <-chan struct{}) error {
 		return nil
 	default:
 	}
+	p.waiting.Add(1)
+	defer p.waiting.Add(-1)
 	p.mu.Lock()
 	p.lowest = 0
 	p.mu.Unlock()
@@ -138,10 +143,17 @@ func (p *permits) remove() {
 	p.shrink.Reset(p.maxIdle)
 }
 
-// now tells how many permits there are, and how many of them are in use.
-func (p *permits) now() (total, used int) {
+// permitCount is how things stand, for display.
+type permitCount struct {
+	total   int // permits that there are
+	most    int // that there can be
+	used    int
+	waiting int // requests without one
+}
+
+func (p *permits) count() permitCount {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	total = p.base + p.added
-	return total, total - len(p.free)
+	total := p.base + p.added
+	return permitCount{total: total, most: cap(p.free), used: total - len(p.free), waiting: int(p.waiting.Load())}
 }

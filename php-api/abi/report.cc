@@ -196,14 +196,21 @@ void write_pool(JsonWriter& json, Pool& pool, igor_handle handle) {
 }
 
 void write_http(JsonWriter& json) {
-  const sapi::HttpPool::Load load = sapi::Engine::instance().http().load();
+  const sapi::HttpRunner::Load load = sapi::Engine::instance().http().load();
+  const TimePoint at = now();
   json.key("http").begin_object();
-  json.member("threads", load.threads);
-  json.member("max_threads", load.threads);
   json.member("busy", load.busy);
-  json.member("queued", load.queued);
-  json.member("requests", uint64_t{0});
+  json.member("requests", load.requests);
   json.key("list").begin_array();
+  for (const sapi::HttpRunner::Thread& thread : load.threads) {
+    json.begin_object();
+    json.member("name", thread.name);
+    json.member("state", thread.lost ? "lost" : thread.request.empty() ? "idle" : "busy");
+    json.member("since_ms", milliseconds(at - thread.since));
+    json.member("requests", thread.requests);
+    if (!thread.request.empty()) json.member("request", thread.request);
+    json.end_object();
+  }
   json.end_array();
   json.end_object();
 }
