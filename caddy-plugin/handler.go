@@ -3,6 +3,7 @@ package igor
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -56,6 +57,8 @@ type Handler struct {
 	files      documentRoot
 	env        []byte // packed, without placeholders
 	dynamicEnv []envPair
+	// For requests that HTTP workers answer: env, with the worker's own in place of what it has, too.
+	workerEnv map[*httpWorker][]byte
 }
 
 // CaddyModule returns the Caddy module information.
@@ -131,10 +134,31 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.scope, err = app.addScope(h); err != nil {
 		return err
 	}
+	h.packWorkerEnv(&h.scope.routing)
+	if app.global != nil {
+		h.packWorkerEnv(&app.global.routing)
+	}
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		h.load.watch(server)
 	}
 	return nil
+}
+
+// packWorkerEnv prepares the variables of requests that these workers answer.
+func (h *Handler) packWorkerEnv(routing *httpRouting) {
+	for _, w := range routing.all() {
+		vars := make(map[string]string)
+		for key, value := range h.Env {
+			if !strings.ContainsRune(value, '{') {
+				vars[key] = value
+			}
+		}
+		maps.Copy(vars, w.config.own)
+		if h.workerEnv == nil {
+			h.workerEnv = make(map[*httpWorker][]byte)
+		}
+		h.workerEnv[w] = packWorkerEnv(vars)
+	}
 }
 
 // requestBuffers are what a request needs from Go, kept from one to the next.
@@ -179,15 +203,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	target := requestTarget{scope: h.scope.handle, root: root, script: script, env: h.env}
+<<<<<<< caddy-plugin/handler.go
+	gate := h.load.engine.gate
+	var ownEnv map[string]string
+	if worker := h.worker(r, script.filename); worker != nil {
+		target.script = worker.script(script)
+		target.worker, target.env = worker.pool, h.workerEnv[worker]
+		gate, ownEnv = worker.gate, worker.config.own
+=======
 	worker := h.worker(r, script.filename)
 	if worker != nil {
 		target.script = worker.script(script)
 		target.worker, target.workerEnv = worker.pool, worker.env
+>>>>>>> /tmp/land.new
 	}
 	if len(h.dynamicEnv) > 0 {
-		target.dynamicEnv = make([]envPair, len(h.dynamicEnv))
-		for i, e := range h.dynamicEnv {
-			target.dynamicEnv[i] = envPair{e.key, repl.ReplaceAll(e.value, "")}
+		target.dynamicEnv = make([]envPair, 0, len(h.dynamicEnv))
+		for _, e := range h.dynamicEnv {
+			if _, replaced := ownEnv[e.key]; !replaced {
+				target.dynamicEnv = append(target.dynamicEnv, envPair{e.key, repl.ReplaceAll(e.value, "")})
+			}
 		}
 	}
 

@@ -14,7 +14,6 @@ import (
 type httpWorker struct {
 	config *WorkerConfig
 	match  caddyhttp.MatchPath // provisioned; empty: its file is what leads to it
-	env    []byte              // packed: the worker's own, which is stronger than its php_server's
 
 	// Valid once the load is opened.
 	pool bridge.Pool
@@ -30,7 +29,7 @@ type httpRouting struct {
 
 // add makes the worker one that requests find.
 func (r *httpRouting) add(config *WorkerConfig) (*httpWorker, error) {
-	w := &httpWorker{config: config, env: packWorkerEnv(config.own)}
+	w := &httpWorker{config: config}
 	if len(config.MatchPath) > 0 {
 		w.match = append(caddyhttp.MatchPath(nil), config.MatchPath...)
 		if err := w.match.Provision(caddy.Context{}); err != nil {
@@ -51,6 +50,17 @@ func (r *httpRouting) add(config *WorkerConfig) (*httpWorker, error) {
 		r.byFile[resolved] = w
 	}
 	return w, nil
+}
+
+// all are the workers, each once.
+func (r *httpRouting) all() (workers []*httpWorker) {
+	workers = append(workers, r.matching...)
+	for file, w := range r.byFile {
+		if file == w.config.FileName {
+			workers = append(workers, w)
+		}
+	}
+	return workers
 }
 
 // find gives the worker that answers r, whose script is the file; nil without one.

@@ -37,7 +37,6 @@ type requestTarget struct {
 	// Variables of the configuration, packed and as pairs to pack: those with placeholders are known only now.
 	env        []byte
 	dynamicEnv []envPair
-	workerEnv  []byte // of the HTTP worker, stronger than both
 }
 
 type envPair struct{ key, value string }
@@ -208,7 +207,6 @@ func appendEnv(d *bridge.RequestData, t *requestTarget) {
 	for _, e := range t.dynamicEnv {
 		d.Pair(e.key, e.value)
 	}
-	d.Buf = append(d.Buf, t.workerEnv...)
 }
 
 // passesAsVariable says whether a header becomes an HTTP_ variable.

@@ -1,0 +1,116 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/igor-php/igor/tests/e2e/harness"
+)
+
+// A worker that watches files is restarted when they change, with the new code; one that does not start then leaves the old
+// one in its place; and one that watches others lives on.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	worker := `<?php
+		$me = bin2hex(random_bytes(8));
+		$inbox = Igor\Worker::current();
+		while ($job = $inbox->receive()) $job->complete("$me " . (require __DIR__ . '/lib/WHICH/code.php'));`
+	s := harness.StartSite(t, `php_server {
+		worker {
+			file a.php
+			name a
+			background
+			num 1
+			watch lib/a/**/*.php
+		}
+		worker {
+			file b.php
+			name b
+			background
+			num 1
+			watch lib/b
+		}
+	}`, harness.Files{
+		"a.php":          strings.Replace(worker, "WHICH", "a", 1),
+		"b.php":          strings.Replace(worker, "WHICH", "b", 1),
+		"lib/a/code.php": `<?php return 'one';`,
+		"lib/b/code.php": `<?php return 'one';`,
+		"index.php":      `<?php echo Igor\Worker::send($_GET['to'], [])->await();`,
+	})
+	ask := func(name string) (boot, code string) {
+		t.Helper()
+		r := s.Get("/?to=" + name).MustContain(http.StatusOK)
+		boot, code, _ = strings.Cut(r.Body, " ")
+		return boot, code
+	}
+	restarted := func(e harness.Entry, name string) bool {
+		return strings.Contains(e.Message, "files changed") && strings.Contains(e.Field("worker"), `"`+name+`"`)
+	}
+	// change writes a file and waits until the worker was restarted because of it, or could not be.
+	change := func(name, file, text string) {
+		t.Helper()
+		before := 0
+		for _, e := range s.Log.Entries() {
+			if restarted(e, name) {
+				before++
+			}
+		}
+		path := filepath.Join(s.Root, file)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		// As editors do it: never half a file.
+		if err := os.WriteFile(path+".tmp", []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".tmp", path); err != nil {
+			t.Fatal(err)
+		}
+		seen := 0
+		s.WaitLogFor(fmt.Sprintf("restart of %s", name), func(e harness.Entry) bool {
+			if restarted(e, name) {
+				seen++
+			}
+			return seen > before
+		})
+	}
+
+	firstA, code := ask("a")
+	firstB, _ := ask("b")
+	if code != "one" {
+		t.Fatalf("a answered with code %q", code)
+	}
+	change("a", "lib/a/code.php", `<?php return 'two';`)
+	secondA, code := ask("a")
+	if secondA == firstA || code != "two" {
+		t.Errorf("after a change: %s (before: %s), %q", secondA, firstA, code)
+	}
+	if boot, code := ask("b"); boot != firstB || code != "one" {
+		t.Errorf("b, whose files did not change, was %s and is %s", firstB, boot)
+	}
+	change("a", "lib/a/new/folder/more.php", `<?php`)
+	thirdA, _ := ask("a")
+	if thirdA == secondA {
+		t.Error("a file in a new folder did not restart a")
+	}
+	// Its script itself is broken: the old worker goes on.
+	if err := os.WriteFile(filepath.Join(s.Root, "a.php"), []byte(`<?php throw new LogicException('half written');`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	change("a", "lib/a/new/folder/more.php", `<?php // again`)
+	failure := s.WaitLogFor("the failure", func(e harness.Entry) bool { return strings.Contains(e.Message, "the old ones go on") })
+	if !strings.Contains(failure.Field("error"), "half written") || !strings.Contains(failure.Field("worker"), `worker "a" (`) {
+		t.Errorf("the failure says %s", failure.Raw)
+	}
+	if boot, _ := ask("a"); boot != thirdA {
+		t.Error("a worker that could not be restarted is gone")
+	}
+	change("b", "lib/b/code.php", `<?php return 'two';`)
+	if boot, code := ask("b"); boot == firstB || code != "two" {
+		t.Errorf("b after its change: %s, %q", boot, code)
+	}
+}
