@@ -21,6 +21,9 @@ while ($job = $inbox->receive()) {
         case 'fail':
             $job->fail($payload['message']);
             break;
+        case 'update and throw':
+            $job->update(['n' => 1]);
+            throw new DomainException('after an update');
         case 'fail with exception':
             $job->fail(new DomainException('what went wrong', 7));
             break;
