@@ -203,19 +203,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	target := requestTarget{scope: h.scope.handle, root: root, script: script, env: h.env}
-<<<<<<< caddy-plugin/handler.go
-	gate := h.load.engine.gate
-	var ownEnv map[string]string
-	if worker := h.worker(r, script.filename); worker != nil {
-		target.script = worker.script(script)
-		target.worker, target.env = worker.pool, h.workerEnv[worker]
-		gate, ownEnv = worker.gate, worker.config.own
-=======
 	worker := h.worker(r, script.filename)
+	var ownEnv map[string]string
 	if worker != nil {
 		target.script = worker.script(script)
-		target.worker, target.workerEnv = worker.pool, worker.env
->>>>>>> /tmp/land.new
+		target.worker, target.env = worker.pool, h.workerEnv[worker]
+		ownEnv = worker.config.own
 	}
 	if len(h.dynamicEnv) > 0 {
 		target.dynamicEnv = make([]envPair, 0, len(h.dynamicEnv))
