@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -304,6 +306,26 @@ func (r *reporter) fetch() (*Report, *load, error) {
 		if err := json.Unmarshal(text, report); err != nil {
 			return nil, nil, fmt.Errorf("reading the state of PHP: %w", err)
 		}
+		if l.engine != nil && l.engine.permits != nil {
+			report.HTTP.addPermits(l.engine.permits.count())
+		}
 		return report, l, nil
+	}
+}
+
+// addPermits says how many scripts may run at once, which the library does not know, and makes the list one of so many
+// threads: those that rest beyond that number can't all run, and one that nobody has needed yet is idle, too.
+func (h *HTTPReport) addPermits(c permitCount) {
+	h.Threads, h.MaxThreads, h.Queued = c.total, c.most, c.waiting
+	surplus := len(h.List) - c.total
+	h.List = slices.DeleteFunc(h.List, func(t HTTPThreadReport) bool {
+		if surplus <= 0 || t.State != "idle" {
+			return false
+		}
+		surplus--
+		return true
+	})
+	for i := len(h.List); i < c.total; i++ {
+		h.List = append(h.List, HTTPThreadReport{Name: "http-" + strconv.Itoa(i), State: "idle"})
 	}
 }
