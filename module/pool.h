@@ -106,7 +106,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   // --- holders -------------------------------------------------------------------------------------
 
-  // False when the pool drains, or the last holder has let go.
+  // False when the pool drains, or is about to: the last holder has let go, or another takes its place.
   bool hold(const std::shared_ptr<Scope>& scope);
   // True when it was the last: the caller drains the pool.
   bool let_go(const Scope& scope);
@@ -197,8 +197,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   uint32_t living(const Lock&) const noexcept;
   uint32_t staying(const Lock&) const noexcept;
   void stop_slot(Lock&, WorkerSlot& slot, WorkerSlot::Stop why);
+  void press_slot_at(const Lock&, TimePoint at, WorkerSlot& slot, TimePoint give_up_at);
   void press_slot(WorkerSlot& slot, uint64_t run, TimePoint give_up_at);
   void interrupt(Lock&, WorkerSlot& slot);
+  void stop_pressing(const Lock&, WorkerSlot& slot);
   std::vector<Ref<Task>> lose(const Lock&, WorkerSlot& slot);
   void fail_lost(const std::vector<Ref<Task>>& tasks);
   void give_up(Lock&, WorkerSlot& slot);
@@ -255,6 +257,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::vector<std::weak_ptr<Scope>> holders_;
   bool let_go_ = false;      // by the last holder
   bool restarting_ = false;  // a restart() is under way
+  bool replaced_ = false;    // its successor is ready: nobody comes to hold this one any more
   bool ever_ready_ = false;
   Failure last_failure_;
   TimePoint last_failure_at_{};  // zero: none
@@ -266,6 +269,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   TimePoint give_up_at_{};    // set when the first script is interrupted
   uint32_t interrupting_ = 0;  // calls of the host under way
   bool ends_by_timer_ = false;
+  uint64_t drain_timer_ = 0;
   bool collected_ = false;
   std::mutex joining_;
 };

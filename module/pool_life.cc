@@ -175,6 +175,7 @@ void Pool::run_slot(WorkerSlot& slot) {
     slot.taken_ = 0;
     slot.spent_ = slot.took_task_ = slot.keeps_polling_ = false;
     slot.stop_.store(WorkerSlot::Stop::None, std::memory_order_release);
+    stop_pressing(lock, slot);
     slot.wakeup_.set_level(false);
     const TimePoint began = slot.since_ = now();
     lock.unlock();
@@ -184,6 +185,7 @@ void Pool::run_slot(WorkerSlot& slot) {
     const TimePoint ended = now();
     lock.lock();
     if (slot.state_ == WorkerSlot::State::Lost) break;  // given up meanwhile, and yet it came back
+    stop_pressing(lock, slot);
     slot.memory_.store(0, std::memory_order_relaxed);
     if (!outcome.clean) counters_->crashes.fetch_add(1, std::memory_order_relaxed);
     if (draining()) break;
@@ -230,7 +232,10 @@ void Pool::run_slot(WorkerSlot& slot) {
   if (entered) host_.leave(slot);
   activity::thread_stopped();
   lock.lock();
-  if (slot.state_ != WorkerSlot::State::Lost) slot.state_ = WorkerSlot::State::Stopped;
+  if (slot.state_ != WorkerSlot::State::Lost) {
+    slot.state_ = WorkerSlot::State::Stopped;
+    stop_pressing(lock, slot);
+  }
   life_.notify_all();
   // Nobody waits for this thread to be joined: soon, by the timers.
   if (ends_by_timer_ && all_ended(lock)) {
@@ -260,10 +265,18 @@ void Pool::stop_slot(Lock& lock, WorkerSlot& slot, WorkerSlot::Stop why) {
   arm_reoffer(lock);
   if (before != WorkerSlot::Stop::None) return;  // its grace runs already
   const TimePoint grace_end = after(now(), options_.stop_grace);
-  Timers::global().schedule(grace_end,
-                            [self = shared_from_this(), &slot, run = slot.runs_, give_up_at = after(grace_end, kForceTime)] {
-                              self->press_slot(slot, run, give_up_at);
-                            });
+  press_slot_at(lock, grace_end, slot, after(grace_end, kForceTime));
+}
+
+void Pool::press_slot_at(const Lock&, TimePoint at, WorkerSlot& slot, TimePoint give_up_at) {
+  slot.press_timer_ = Timers::global().schedule(
+      at, [self = shared_from_this(), &slot, run = slot.runs_, give_up_at] { self->press_slot(slot, run, give_up_at); });
+}
+
+// The timer holds the pool: without a script to press on it must not for as long as a grace may be.
+void Pool::stop_pressing(const Lock&, WorkerSlot& slot) {
+  if (slot.press_timer_ != 0) Timers::global().cancel(slot.press_timer_);
+  slot.press_timer_ = 0;
 }
 
 // On the timer's thread: interrupts a script that did not stop within its grace, again and again, because a
@@ -277,8 +290,8 @@ void Pool::press_slot(WorkerSlot& slot, uint64_t run, TimePoint give_up_at) {
     return;
   }
   interrupt(lock, slot);
-  Timers::global().schedule(after(now(), std::chrono::milliseconds(20)),
-                            [self = shared_from_this(), &slot, run, give_up_at] { self->press_slot(slot, run, give_up_at); });
+  if (slot.runs_ != run || slot.state_ == WorkerSlot::State::Stopped) return;  // ended meanwhile
+  press_slot_at(lock, after(now(), std::chrono::milliseconds(20)), slot, give_up_at);
 }
 
 // The host may take locks of its own, and must not be gone before it returns: see all_ended().
@@ -293,6 +306,7 @@ void Pool::interrupt(Lock& lock, WorkerSlot& slot) {
 // Leaves the thread behind; what it held is to fail.
 std::vector<Ref<Task>> Pool::lose(const Lock& lock, WorkerSlot& slot) {
   drop_trial(lock, slot);
+  stop_pressing(lock, slot);
   slot.state_ = WorkerSlot::State::Lost;
   slot.since_ = now();
   slot.thread_.abandon();
@@ -392,9 +406,15 @@ void Pool::refuse_waiting(const Lock& lock, SendResult why) {
 }
 
 void Pool::begin_drain(std::shared_ptr<Pool> successor) {
+  // In a circle tasks would go round for ever.
+  for (std::shared_ptr<Pool> one = successor; one; one = one->successor()) {
+    if (one.get() != this) continue;
+    successor = nullptr;
+    break;
+  }
   Lock lock(mutex_);
   if (draining()) return;
-  if (successor.get() != this) successor_ = std::move(successor);
+  successor_ = std::move(successor);
   draining_.store(true, std::memory_order_release);
   drain_began_ = now();
   if (!successor_) refuse_waiting(lock, SendResult::ShuttingDown);
@@ -499,6 +519,8 @@ size_t Pool::collect_threads() {
   }
   Lock lock(mutex_);
   collected_ = true;
+  if (drain_timer_ != 0) Timers::global().cancel(drain_timer_);
+  drain_timer_ = 0;
   return lost;
 }
 
@@ -514,9 +536,11 @@ void Pool::finish_drain_later() {
     collect_threads();
     return;
   }
-  if (next != kNever) {
-    Timers::global().schedule(next, [self = shared_from_this()] { self->finish_drain_later(); });
-  }
+  if (next == kNever) return;
+  Lock lock(mutex_);
+  if (collected_) return;
+  if (drain_timer_ != 0) Timers::global().cancel(drain_timer_);
+  drain_timer_ = Timers::global().schedule(next, [self = shared_from_this()] { self->finish_drain_later(); });
 }
 
 bool Pool::finished() const {

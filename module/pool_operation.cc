@@ -11,7 +11,7 @@ namespace igor {
 
 bool Pool::hold(const std::shared_ptr<Scope>& scope) {
   Lock lock(mutex_);
-  if (let_go_ || draining()) return false;
+  if (let_go_ || replaced_ || draining()) return false;
   holders_.push_back(scope);
   return true;
 }
@@ -136,7 +136,7 @@ bool Pool::restart(std::string& error) {
   const auto successor = create(options_, host_, home_before, self);
   const auto done = [&] {
     Lock lock(mutex_);
-    restarting_ = false;
+    restarting_ = replaced_ = false;
   };
   // From here on whoever closes the last scope that holds it waits for its threads too.
   std::vector<std::shared_ptr<Scope>> scopes = holders();
@@ -161,6 +161,15 @@ bool Pool::restart(std::string& error) {
     return drop();
   }
   if (paused && !successor->pause(error)) return drop();
+  // A reload may have come to hold it while the new one started; from here on it gets the new one.
+  {
+    Lock lock(mutex_);
+    replaced_ = true;
+  }
+  for (auto& scope : holders()) {
+    if (std::find(scopes.begin(), scopes.end(), scope) != scopes.end()) continue;
+    if (scope->attach(successor)) scopes.push_back(std::move(scope));
+  }
   bool in_place = false;
   for (const auto& scope : scopes) in_place = scope->replace(self, successor) || in_place;
   if (!in_place) {
@@ -170,6 +179,17 @@ bool Pool::restart(std::string& error) {
   counters_->restarts_restarted.fetch_add(wanted, std::memory_order_relaxed);
   if (const auto today = home(); today != home_before) successor->move_home(today);  // a reload kept the pool
   begin_drain(successor);
+  // What an operator did to this pool while the new one started counts for that one; from here on it can't be done
+  // to this one any more.
+  Hold hold;
+  {
+    Lock lock(mutex_);
+    hold = hold_;
+  }
+  std::string ignored;
+  if (hold == Hold::None && paused) successor->resume(ignored);
+  if (hold == Hold::Paused && !paused) successor->pause(ignored);
+  if (hold == Hold::Drained) successor->drain(ignored);
   // Not before: whoever lets go last drains, and knows of no successor.
   for (const auto& scope : scopes) let_go(*scope);
   finish_drain_later();

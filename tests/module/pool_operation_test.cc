@@ -94,12 +94,13 @@ TEST(PoolOperation, APausedPoolQueuesAndHandsOutNothing) {
 }
 
 TEST(PoolOperation, WhatWasOfferedAndNotClaimedGoesBackIntoTheQueue) {
-  Gate offered, go;
+  Gate offered, go, looked;
   FakeHost host([&](Script& script) {
     while (script.slot.poll_signal() == WorkerSlot::Signal::None) std::this_thread::yield();
     offered.open();
     go.wait();
     EXPECT_FALSE(script.slot.claim());
+    looked.open();
     return script.echo();
   });
   TestPool pool(patient(1), host);
@@ -111,7 +112,7 @@ TEST(PoolOperation, WhatWasOfferedAndNotClaimedGoesBackIntoTheQueue) {
   ASSERT_TRUE(pool->pause(error));
   EXPECT_EQ(pool->stats().queued, 2u);
   go.open();
-  test::eventually([&] { return pool->stats().waiting == 1; });
+  looked.wait();
   EXPECT_EQ(first->state(), TaskState::Pending);
   ASSERT_TRUE(pool->resume(error));
   EXPECT_EQ(test::end_of(*first), ReadResult::Completed);
@@ -577,6 +578,34 @@ TEST_F(PoolRestart, APoolInTwoConfigurationsIsReplacedInBoth) {
   EXPECT_EQ(test::end_of(*test::send(*old).task), ReadResult::Completed);
   EXPECT_EQ(next.close(), 0u);
   EXPECT_EQ(host.leaves, host.enters);
+}
+
+TEST_F(PoolRestart, AReloadThatComesDuringARestartGetsTheNewPoolToo) {
+  open(patient(1));
+  const auto old = today();
+  Gate booting, go;
+  host.become([&](Script& script) {
+    booting.open();
+    go.wait();
+    return script.echo();
+  });
+  std::string error;
+  std::thread operators([&] { EXPECT_TRUE(old->restart(error)) << error; });
+  booting.wait();
+  Generation next(host, generation.get());
+  std::string problem;
+  ASSERT_TRUE(next.global()->add(patient(1), problem));
+  EXPECT_EQ(next.global()->pool(PoolKind::Tasks, "w"), old) << "it is still the one that runs";
+  ASSERT_TRUE(next.start(problem)) << problem;
+  go.open();
+  operators.join();
+  const auto fresh = next.global()->pool(PoolKind::Tasks, "w");
+  EXPECT_NE(fresh, old);
+  EXPECT_EQ(today(), fresh);
+  EXPECT_EQ(generation->close(), 0u);
+  EXPECT_FALSE(fresh->draining());
+  EXPECT_EQ(test::end_of(*test::send(*old).task), ReadResult::Completed);
+  EXPECT_EQ(next.close(), 0u);
 }
 
 TEST_F(PoolRestart, ClosingTheConfigurationEndsARestartThatIsUnderWay) {

@@ -4,7 +4,8 @@
 // the worker (updates sent) and the sender (what it read). After the pool was drained check() proves, for
 // every task: accepted first and once; started at most once; ended exactly once, and nothing after that;
 // refused senders left no trace; updates arrived in order, and, unless the sender cancelled, every one that
-// was sent; and, for the whole, that the counters say the same as the history.
+// was sent; and, for the whole, that the counters and
+// histograms say the same as the history.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -46,8 +48,9 @@ class History {
     entry.read_all = all;
   }
 
-  // Once nothing runs any more. `pools`: all that shared this history.
-  void check(const std::vector<Counters*>& pools) {
+  // Once nothing runs any more. `ledgers`: of all pools that shared this history; those that followed each other
+  // have one together.
+  void check(const std::set<const Counters*>& ledgers) {
     std::map<std::string, uint64_t> totals;
     uint64_t tasks = 0, updates = 0;
     for (Shard& shard : shards_) {
@@ -67,8 +70,12 @@ class History {
       }
     }
     Counters sum;
-    uint64_t ended = 0, failed = 0;
-    for (const Counters* counters : pools) {
+    uint64_t ended = 0, failed = 0, waits = 0, runs = 0, lives = 0;
+    for (const Counters* counters : ledgers) {
+      sum.started += counters->started;
+      waits += counters->wait.values().count();
+      runs += counters->run.values().count();
+      lives += counters->total.values().count();
       sum.accepted += counters->accepted;
       sum.completed += counters->completed;
       sum.cancelled += counters->cancelled;
@@ -84,6 +91,10 @@ class History {
     EXPECT_EQ(sum.timed_out, totals["timeout"]);
     EXPECT_EQ(failed, totals["fail"]);
     EXPECT_EQ(sum.updates, updates);
+    EXPECT_EQ(sum.started, totals["start"]);
+    EXPECT_EQ(waits, totals["start"]);
+    EXPECT_EQ(runs, totals["start"]);
+    EXPECT_EQ(lives, tasks);
     for (const auto& [event, count] : totals) grand_totals()[event] += count;
   }
 

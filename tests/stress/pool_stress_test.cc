@@ -1,5 +1,6 @@
 // Senders and workers that do everything at once, at random: cancels at any moment, timeouts, crashes,
-// full FIFOs, interrupts, drains in the middle, reloads. Each round is one or more pools with options drawn
+// full FIFOs, interrupts, drains in the middle, reloads that keep, change and fail, and an operator who restarts,
+// pauses, drains and cancels. Each round is one or more pools with options drawn
 // from the round's seed; the history of every task is checked after it (see history.h), and so are the
 // process's threads and descriptors.
 //
@@ -11,12 +12,16 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <random>
+#include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "module/generation.h"
@@ -95,6 +100,8 @@ class Round {
     options.supervision.backoff_min = microseconds(100);
     options.supervision.backoff_max = milliseconds(1);
     options.supervision.max_consecutive_failures = one_in(random_, 3) ? 2 : -1;
+    options.dispatch = static_cast<DispatchPolicy>(random_() % 3);
+    if (one_in(random_, 3)) options.max_tasks = 1 + random_() % 5;
     options.observer = [this](const Task& task, std::string_view event) { history.observe(task, event); };
     return options;
   }
@@ -317,6 +324,35 @@ void rounds(Body body) {
   std::printf("\n");
 }
 
+// One thing that an operator does. A pool is never left paused.
+void operate(Pool& pool, Random& random) {
+  std::string error;
+  switch (random() % 40) {
+    case 0:
+      pool.pause(error);
+      for (uint64_t i = random() % 50; i > 0; --i) std::this_thread::yield();
+      pool.resume(error);
+      break;
+    case 1:
+      pool.drain(error);
+      for (uint64_t i = random() % 50; i > 0; --i) std::this_thread::yield();
+      pool.resume(error);
+      break;
+    case 2:
+      pool.restart_worker(static_cast<uint32_t>(random() % 4));
+      break;
+    case 3: {
+      const PoolReport report = pool.report();
+      if (report.tasks.empty()) break;
+      const uint64_t id = report.tasks[random() % report.tasks.size()].id;
+      if (const Ref<Task> task = pool.find_task(id)) task->cancel("cancelled by an operator");
+      break;
+    }
+    default:
+      break;
+  }
+}
+
 TEST(PoolStress, EveryTaskEndsOnceAndNothingIsLost) {
   rounds([](uint64_t seed) {
     Random random(seed + 1);
@@ -344,6 +380,7 @@ TEST(PoolStress, EveryTaskEndsOnceAndNothingIsLost) {
     bool drained = false;
     while (done < senders) {
       if (one_in(random, 50)) interrupts[random() % senders].raise();
+      if (!drained) operate(*pool, random);
       if (!drained && sent >= drain_at) {
         drained = true;
         pool->begin_drain();
@@ -360,7 +397,7 @@ TEST(PoolStress, EveryTaskEndsOnceAndNothingIsLost) {
     EXPECT_EQ(stats.blocked_senders, 0u);
     EXPECT_EQ(round.host.enters, round.host.leaves);
     EXPECT_EQ(pool->counters().refused + pool->counters().accepted, uint64_t{senders} * sends);
-    round.history.check({&pool->counters()});
+    round.history.check({&std::as_const(*pool).counters()});
     EXPECT_TRUE(settles([&] { return pool.use_count() == 1; })) << "a task or a timer still holds the pool";
   });
   for (const char* event : {"accept", "start", "complete", "fail", "cancel", "timeout"}) {
@@ -368,31 +405,56 @@ TEST(PoolStress, EveryTaskEndsOnceAndNothingIsLost) {
   }
 }
 
-TEST(PoolStress, ReloadsUnderLoadLoseNothing) {
+TEST(PoolStress, ReloadsAndRestartsUnderLoadLoseNothing) {
   rounds([](uint64_t seed) {
     Random random(seed + 1);
     Round round(seed);
-    std::mutex mutex;
+    // Two ways to configure each name, so that a reload keeps a pool as often as it changes it.
+    std::map<std::string, std::array<PoolOptions, 2>> variants;
+    for (const char* name : {"a", "b", ""}) variants[name] = {round.options(name), round.options(name)};
+    std::mutex mutex;  // guards what follows; not a generation's own life, which is the loader's
     std::shared_ptr<Generation> current;
     std::shared_ptr<Scope> server;  // of the current one
-    std::vector<std::shared_ptr<Pool>> all;
-    const auto load = [&] {
-      auto generation = std::make_shared<Generation>(round.host);
+    std::set<std::shared_ptr<Pool>> seen;
+    const auto load = [&](Random& own) {
+      auto generation = std::make_shared<Generation>(round.host, current.get());
       std::string error;
-      for (const char* name : {"a", "b"}) EXPECT_TRUE(generation->global()->add(round.options(name), error)) << error;
+      const auto add = [&](Scope& scope, const char* name) {
+        EXPECT_TRUE(scope.add(variants[name][own() % 2], error)) << error;
+      };
+      add(*generation->global(), "a");
+      add(*generation->global(), "b");
       const auto scope = generation->add_scope("server");
-      EXPECT_TRUE(scope->add(round.options(""), error)) << error;
-      EXPECT_TRUE(scope->add(round.options("b"), error)) << error;
-      generation->start(error);  // some of these scripts never get ready
+      add(*scope, "");
+      if (!one_in(own, 4)) add(*scope, "b");
+      // Some of these scripts never get ready: then the configuration before goes on.
+      if (!generation->start(error) && current) {
+        EXPECT_EQ(generation->close(), 0u);
+        return;
+      }
       std::shared_ptr<Generation> old;
       {
         std::lock_guard lock(mutex);
         old = std::exchange(current, generation);
         server = scope;
       }
-      return old;
+      if (old) {
+        EXPECT_EQ(old->close(), 0u);
+      }
     };
-    load();
+    const auto find = [&](Random& own, std::shared_ptr<Pool>& pool) {
+      std::shared_ptr<Scope> scope;
+      {
+        std::lock_guard lock(mutex);
+        scope = one_in(own, 2) ? current->global() : server;
+      }
+      const std::string name(1, static_cast<char>('a' + own() % 5));
+      if (scope->find(name, pool) != Scope::Lookup::Found) return false;
+      std::lock_guard lock(mutex);
+      seen.insert(pool);
+      return true;
+    };
+    load(random);
     constexpr uint32_t kSenders = 3, kSends = 30;
     std::atomic<uint32_t> done{0};
     std::vector<std::thread> threads;
@@ -400,34 +462,32 @@ TEST(PoolStress, ReloadsUnderLoadLoseNothing) {
       threads.emplace_back([&, i] {
         Random own(seed * 31 + i);
         Interrupt interrupt;
+        std::shared_ptr<Pool> pool;
         for (uint32_t n = 0; n < kSends; ++n) {
-          std::shared_ptr<Scope> scope;
-          {
-            std::lock_guard lock(mutex);
-            scope = one_in(own, 2) ? current->global() : server;
-          }
-          std::shared_ptr<Pool> pool;
-          const std::string name(1, static_cast<char>('a' + own() % 5));
-          if (scope->find(name, pool) != Scope::Lookup::Found) continue;
-          {
-            std::lock_guard lock(mutex);
-            if (std::find(all.begin(), all.end(), pool) == all.end()) all.push_back(pool);
-          }
+          // Sometimes one that was looked up before, and may be history.
+          if ((!pool || one_in(own, 2)) && !find(own, pool)) continue;
           round.send_one(*pool, own, interrupt);
         }
         ++done;
       });
     }
-    while (done < kSenders) {
-      if (const auto old = load()) {
-        EXPECT_EQ(old->close(), 0u);
+    threads.emplace_back([&] {  // the operator
+      Random own(seed * 37);
+      std::string error;
+      std::shared_ptr<Pool> pool;
+      while (done < kSenders) {
+        if (!find(own, pool)) continue;
+        if (one_in(own, 8)) pool->restart(error);
+        for (uint64_t i = own() % 20; i > 0; --i) operate(*pool, own);
+        std::this_thread::yield();
       }
-    }
+    });
+    while (done < kSenders) load(random);
     for (std::thread& thread : threads) thread.join();
     EXPECT_EQ(current->close(), 0u);
-    std::vector<Counters*> counters;
-    for (const auto& pool : all) counters.push_back(&pool->counters());
-    round.history.check(counters);
+    std::set<const Counters*> ledgers;
+    for (const auto& pool : seen) ledgers.insert(&std::as_const(*pool).counters());
+    round.history.check(ledgers);
     EXPECT_EQ(round.host.enters, round.host.leaves);
   });
 }
