@@ -165,6 +165,12 @@ size_t PhpWorkerHost::stack_bytes() const noexcept {
   return Engine::instance().thread_stack_bytes();
 }
 
+std::string_view PhpWorkerHost::ready_hint(const PoolOptions& options) const noexcept {
+  if (options.kind == PoolKind::Requests) return "it must call frankenphp_handle_request()";
+  return "it must ask for its first task (frankenphp_worker_get_signaling_stream, "
+         "frankenphp_worker_task_receive or Igor\\Inbox::receive)";
+}
+
 bool PhpWorkerHost::enter(WorkerSlot& slot, std::string& error) {
   if (!Engine::instance().running()) {
     error = "PHP is not running";

@@ -27,6 +27,8 @@ class PhpWorkerHost : public WorkerHost {
   explicit PhpWorkerHost(ScopeOf scope_of = {}) : scope_of_(std::move(scope_of)) {}
 
   size_t stack_bytes() const noexcept override;
+  std::string_view thread_prefix() const noexcept override { return "php-"; }
+  std::string_view ready_hint(const PoolOptions& options) const noexcept override;
   bool enter(WorkerSlot& slot, std::string& error) override;
   void leave(WorkerSlot& slot) override;
   RunOutcome run(WorkerSlot& slot) override;
