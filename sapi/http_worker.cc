@@ -50,6 +50,8 @@ HttpWorker::Handled HttpWorker::handle(zend_fcall_info& call, zend_fcall_info_ca
     state_.take_boot_state();
     slot_.ready();
   }
+  // What the script has printed since is the log's, before a request comes.
+  php_output_end_all();
   thread_.flush_logged_output();
   HttpRequest* const request = seat_.queue().take(seat_, &thread_.interrupt);
   if (!request) return Handled::Stop;

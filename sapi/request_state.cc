@@ -119,6 +119,13 @@ void apply_one(zval* name, zval* value, zval*, int kind, void* context) {
   }
 }
 
+// The engine's own leaves a pointer behind, which only a request's activation would clear.
+void deactivate_sapi() {
+  sapi_deactivate();
+  SG(request_info).content_type_dup = nullptr;
+  SG(request_info).current_user = nullptr;
+}
+
 // --- Streams ------------------------------------------------------------------------------------------------
 
 // Streams on php://input share the request's body, which is about to go.
@@ -266,7 +273,7 @@ void RequestState::activate_idle(PhpThread&) {
 void RequestState::deactivate_idle() {
   php_output_end_all();
   php_output_deactivate();
-  sapi_deactivate();
+  deactivate_sapi();
 }
 
 void RequestState::activate_request(PhpThread& thread, HttpRequest& request) {
@@ -411,7 +418,7 @@ void RequestState::close_body() {
 
 void RequestState::reset_request() {
   close_body();
-  sapi_deactivate();
+  deactivate_sapi();
   forget_http_request();
   in_request_ = false;
 

@@ -5,6 +5,10 @@
 #pragma once
 
 #define ZEND_ENABLE_STATIC_TSRMLS_CACHE 1
+// A thread-safe PHP is compiled with it, and some of its structs have a member more then.
+#ifndef _REENTRANT
+#define _REENTRANT 1
+#endif
 
 // Some of the engine's headers forget that C++ exists. The standard headers that they include come first,
 // because templates cannot have C linkage.

@@ -84,6 +84,7 @@ struct Request {
   explicit Request(std::string path) : script(std::move(path)) {}
 
   std::string script;
+  igor_handle worker = 0;  // the pool of HTTP workers that answers
   std::string method = "GET";
   std::string uri = "/test.php?a=1&b=two";
   std::string query = "a=1&b=two";
@@ -223,7 +224,8 @@ class HttpHost : public ::testing::Test {
     return *callers;
   }
 
-  igor_status start(const std::string& more_ini = "", uint32_t max_requests = 0) {
+  igor_status start(const std::string& more_ini = "", uint32_t max_requests = 0, uint32_t max_wait_ms = 0,
+                    uint32_t spare_threads = 0, uint32_t max_idle_ms = 0) {
     const std::string ini =
         "opcache.enable=1\nopcache.validate_timestamps=1\nopcache.revalidate_freq=0\n"
         "opcache.file_update_protection=0\ndisplay_errors=0\n" +
@@ -232,6 +234,9 @@ class HttpHost : public ::testing::Test {
     options.size = sizeof options;
     options.ini = str(ini);
     options.max_requests = max_requests;
+    options.max_wait_ms = max_wait_ms;
+    options.spare_threads = spare_threads;
+    options.max_idle_ms = max_idle_ms;
     char text[1024] = "";
     const igor_status status = igor_engine_start(&options, text, sizeof text);
     error_ = text;
@@ -266,6 +271,7 @@ class HttpHost : public ::testing::Test {
   static igor_status make(const Request& request, uint64_t token, bool attended, igor_handle& handle) {
     igor_request_options options{};
     options.size = sizeof options;
+    options.worker = request.worker;
     options.script_filename = str(request.script);
     options.method = str(request.method);
     options.request_uri = str(request.uri);
@@ -290,8 +296,9 @@ class HttpHost : public ::testing::Test {
     const uint64_t token = callers().expect(visit);
     response.started = make(request, token, false, handle);
     if (response.started != IGOR_OK) return response;
-    callers().run(handle, token);
-    {
+    // An HTTP worker takes its requests itself.
+    if (request.worker == 0) {
+      callers().run(handle, token);
       std::unique_lock lock(visit->mutex);
       visit->changed.wait(lock, [&] { return visit->wanted || visit->over; });
       response.alone = !visit->wanted && visit->event.kind == IGOR_EVENT_FINISHED;
