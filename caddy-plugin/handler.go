@@ -1,6 +1,7 @@
 package igor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -273,11 +274,18 @@ func (h *Handler) worker(r *http.Request, file string) *httpWorker {
 	return nil
 }
 
+// statusClientGone is what access logs show for a client that did not wait for its answer, as nginx has it and Caddy's own
+// proxy. It is never sent.
+const statusClientGone = 499
+
 // errOverloaded says that no PHP thread came free within max_wait_time.
 var errOverloaded = errors.New("no PHP thread was free within max_wait_time")
 
 // unavailable is the answer when PHP can't take the request now. Clients may come again soon.
 func unavailable(w http.ResponseWriter, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return caddyhttp.Error(statusClientGone, err)
+	}
 	w.Header().Set("Retry-After", "1")
 	return caddyhttp.Error(http.StatusServiceUnavailable, err)
 }
