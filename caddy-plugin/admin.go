@@ -135,7 +135,7 @@ func libraryError(err error) error {
 }
 
 func writeJSON(w http.ResponseWriter, value any) error {
-	body, err := json.MarshalIndent(value, "", "  ")
+	body, err := json.Marshal(value) // a report is long enough without blanks
 	if err != nil {
 		return err
 	}
@@ -322,6 +322,9 @@ func adminControl(action bridge.Action, name string) func(http.ResponseWriter, *
 		}
 		if p.Handle == 0 {
 			return errCatchAll(p)
+		}
+		if p.Kind == kindRequests && action != bridge.Restart {
+			return adminError(http.StatusConflict, "pool %q handles requests, and nobody would want them to wait: it can be restarted, but not be made to %s; background workers can", p.Name, name)
 		}
 		err = theReporter.operator.Control(p.Handle, action)
 		fields := []zap.Field{zap.String("action", name), zap.String("scope", segments[0]), zap.String("pool", p.Name)}
