@@ -15,6 +15,7 @@ ApiThread& ApiThread::current() noexcept {
 void ApiThread::begin_request() {
   ZVAL_UNDEF(&signal_stream);
   vars.clear();
+  origin = nullptr;
 }
 
 void ApiThread::end_request() {
@@ -27,6 +28,7 @@ void ApiThread::end_request() {
 }
 
 void ApiThread::turn_http_request() {
+  origin = nullptr;
   // Plain values and enum cases: letting go of them calls nobody.
   for (CachedVars& cached : vars) {
     zval_ptr_dtor(&cached.value);

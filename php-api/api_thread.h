@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "module/failure.h"
+#include "module/origin.h"
 #include "module/payload.h"
 #include "module/pool.h"
 #include "sapi/php_thread.h"
@@ -37,6 +38,7 @@ struct CachedVars {
 
 struct ApiThread {
   std::shared_ptr<Pool> pool;   // that a task is being sent to
+  Ref<const Origin> origin;     // of the tasks that are sent from here; made with the first, shared by all
   Payload payload;              // on its way in or out
   Failure failure;              // being turned into an exception
   zval signal_stream = {};      // undefined until it is asked for
@@ -46,8 +48,8 @@ struct ApiThread {
   void begin_request();
   void end_request();
   // HTTP worker mode: called with no request in hand, before the next one is taken up and after one was
-  // answered. Forgets what belongs to one request: the snapshots that it has read. Runs no script code and
-  // cannot bail out.
+  // answered. Forgets what belongs to one request: the snapshots that it has read, and where its tasks come
+  // from. Runs no script code and cannot bail out.
   void turn_http_request();
 };
 

@@ -6,8 +6,10 @@
 
 #include "module/activity.h"
 #include "module/scope.h"
+#include "module/worker_slot.h"
 #include "php-api/task_failed.h"
 #include "php-api/task_stream.h"
+#include "sapi/http_request.h"
 #include "sapi/payload_codec.h"
 
 namespace igor::api {
@@ -16,10 +18,34 @@ namespace {
 constexpr size_t kLongestName = 255;
 constexpr double kLongestWait = 1e9;  // seconds; beyond it, for ever
 
+constexpr size_t kLongestOrigin = 256;
+
+// "POST /upload.php": without the query, which is where secrets are.
+std::string origin_text(const sapi::PhpThread& thread) {
+  std::string text;
+  if (thread.request != nullptr) {
+    text.append(thread.request->method()).append(" ");
+    const std::string_view uri = thread.request->request_uri();
+    text.append(uri.substr(0, uri.find('?')));
+  } else if (thread.slot != nullptr) {
+    text.append("worker ").append(thread.slot->options().name);
+  } else {
+    text = "cli";
+  }
+  if (text.size() > kLongestOrigin) {
+    // Not within a character.
+    size_t end = kLongestOrigin;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+    text.resize(end);
+  }
+  return text;
+}
+
 // The blocking part: no call into the engine in here.
 SendReport send(ApiThread& state, php_stream* stream, TimePoint deadline, Interrupt* interrupt, Duration task_timeout) {
   activity::idle_end();
-  Pool::Sent sent = state.pool->send(std::move(state.payload), deadline, interrupt, task_timeout);
+  if (!state.origin) state.origin = Ref<const Origin>::adopt(new Origin(origin_text(*sapi::PhpThread::current())));
+  Pool::Sent sent = state.pool->send(std::move(state.payload), deadline, interrupt, task_timeout, state.origin);
   if (sent.task) attach_task(stream, std::move(sent.task), nullptr);
   SendReport report{sent.result, sent.failures, ""};
   snprintf(report.detail, sizeof report.detail, "%s", sent.detail.c_str());
