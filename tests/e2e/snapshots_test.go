@@ -178,3 +178,73 @@ func TestSnapshotsOfEveryKind(t *testing.T) {
 		t.Error("the log does not name the script that is missing")
 	}
 }
+
+// One HTTP worker of the global block answers for two php_servers in turns: within a request a name gives the
+// same array again, in the next request it is looked up anew, where that request belongs.
+func TestSnapshotsInWorkerMode(t *testing.T) {
+	t.Parallel()
+	publisher := func(whose string) string {
+		return fmt.Sprintf(`<?php
+			$inbox = Igor\Worker::current();
+			$inbox->publish(['whose' => '%s', 'n' => $n = 1, 'list' => range(1, 20000)]);
+			while ($job = $inbox->receive()) {
+				$inbox->publish(['whose' => '%[1]s', 'n' => ++$n, 'list' => range(1, 20000)]);
+				$job->complete();
+				unset($job);
+			}`, whose)
+	}
+	s := harness.Start(t, harness.Config{
+		Files: harness.Files{
+			"a.php": publisher("a"), "b.php": publisher("b"),
+			"index.php": `<?php
+				$served = 0;
+				$held = null; // of the request before
+				while (frankenphp_handle_request(function () use (&$served, &$held) {
+					$before = memory_get_usage();
+					$v = frankenphp_worker_get_vars('vars');
+					$one = memory_get_usage() - $before;
+					$again = [];
+					for ($i = 0; $i < 50; ++$i) $again[] = frankenphp_worker_get_vars('vars');
+					$all = memory_get_usage() - $before;
+					if (isset($_GET['next'])) {
+						Igor\Worker::send('vars', [])->await();
+						$newer = frankenphp_worker_get_vars('vars')['n'];
+					}
+					echo json_encode([++$served, $v['whose'], $v['n'], $newer ?? null, $again[49] === $v, $one > 300000, $all < 1.5 * $one,
+						$held === null || $held['whose'] === $_GET['before']]);
+					$held = isset($_GET['hold']) ? $v : null;
+				}));`,
+		},
+		Caddyfile: `{
+			admin {$IGOR_TEST_ADMIN}
+			persist_config off
+			auto_https off
+			log {
+				format json
+			}
+			igor {
+				num_threads 4
+				worker index.php 1
+			}
+		}
+		{$IGOR_TEST_ADDRESS} {
+			root .
+			handle_path /a/* {
+				php_server {
+					` + backgroundWorker("vars", "a.php") + `
+				}
+			}
+			handle_path /b/* {
+				php_server {
+					` + backgroundWorker("vars", "b.php") + `
+				}
+			}
+		}`,
+	})
+	s.Get("/a/").MustBe(200, `[1,"a",1,null,true,true,true,true]`)
+	s.Get("/b/").MustBe(200, `[2,"b",1,null,true,true,true,true]`)
+	s.Get("/a/?next=1").MustBe(200, `[3,"a",1,2,true,true,true,true]`)
+	s.Get("/a/?hold=1").MustBe(200, `[4,"a",2,null,true,true,true,true]`)
+	s.Get("/b/?before=a&next=1").MustBe(200, `[5,"b",1,2,true,true,true,true]`)
+	s.Get("/b/").MustBe(200, `[6,"b",2,null,true,true,true,true]`)
+}
