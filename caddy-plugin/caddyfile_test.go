@@ -3,6 +3,7 @@ package igor
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -333,6 +334,8 @@ func FuzzWorkerBlock(f *testing.F) {
 	for _, seed := range []string{
 		"worker a.php 2 {\n background\n name x\n}", "worker {\n file a\n num many\n}", "worker a watch", "worker {\n}",
 		"worker a {\n background\n restart_backoff 1s 2s\n env A B\n max_payload 5MB\n match /a /b\n}", "worker { {\n} }",
+		"worker a.php 50% {\n max_threads 3\n max_requests 5\n max_memory 1MB\n watch a/**/*.{b,c}\n php_ini a b\n php_ini {\n c d\n }\n}",
+		"worker a.php auto {\n background\n name b\n dispatch least_busy\n timeout none\n max_tasks 4\n boot_timeout 1s\n}",
 		"worker a.php {\n background\n queue -1\n overflow reject\n timeout 1d\n updates 0\n}", "worker \"\" \"\" {\n name \"\"\n}",
 	} {
 		f.Add(seed)
@@ -361,5 +364,45 @@ func FuzzWorkerBlock(f *testing.F) {
 			t.Fatalf("accepted from a Caddyfile, refused from JSON: %v\n%s", err, data)
 		}
 		_ = again.poolOptions(0, 0)
+	})
+}
+
+// FuzzBlocks: the same for whole files, with the text in the global block, in a php_server and in a php block.
+func FuzzBlocks(f *testing.F) {
+	for _, seed := range []string{
+		"num_threads 4\nmax_threads auto\nmax_requests 0\nphp_ini a b", "root /x\nsplit .php .inc\nindex off\nhide *.a", "env A {b}\nworker a.php {\n match /x/*\n}",
+		"try_files {path} a.php\nfile_server off\nresolve_root_symlink no", "worker a.php 2\nworker a.php 3", "max_threads 3\nnum_threads 4", "hot_reload\n}", "import x",
+		"worker {\n file a\n num 5\n}\nnum_threads 5", "php_ini {\n}\nphp_ini {\n a b\n}", "worker a.php watch {\n watch\n}", "name \"\"\nroot \"\"",
+	} {
+		f.Add(seed)
+	}
+	adapter := caddyconfig.GetAdapter("caddyfile")
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "import") {
+			return // reads other files
+		}
+		for _, file := range []string{
+			"{\n igor {\n" + text + "\n }\n}\n:8080 {\n php_server\n}",
+			":8080 {\n php_server {\n" + text + "\n }\n}",
+			":8080 {\n php /x* {\n" + text + "\n }\n}",
+		} {
+			config, _, err := adapter.Adapt([]byte(file), map[string]any{"filename": "Caddyfile"})
+			if err != nil {
+				continue
+			}
+			var cfg caddy.Config
+			if err := caddy.StrictUnmarshalJSON(config, &cfg); err != nil {
+				t.Fatalf("%v in what became of\n%s\n%s", err, file, config)
+			}
+			if raw := cfg.AppsRaw["igor"]; raw != nil {
+				var app App
+				if err := caddy.StrictUnmarshalJSON(raw, &app); err != nil {
+					t.Fatalf("%v in %s", err, raw)
+				}
+				if err := errors.Join(app.check(), checkWorkers(app.Workers, "here"), app.checkThreads()); err != nil {
+					t.Fatalf("accepted from a Caddyfile, refused from JSON: %v\n%s", err, raw)
+				}
+			}
+		}
 	})
 }

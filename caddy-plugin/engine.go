@@ -169,9 +169,12 @@ func (e *engine) warnOfOtherSettings(wanted engineSettings, logger *zap.Logger) 
 		}
 	}
 	running := e.settings
-	// HTTP workers come and go with a reload, and their threads with them; what stays is the number for other scripts.
-	number("num_threads", running.threads.scripts, wanted.threads.scripts)
-	number("max_threads", running.threads.spare, wanted.threads.spare)
+	// Workers come and go with a reload, and their threads with them; what stays is the number for other scripts, even when
+	// the two no longer add up to num_threads.
+	number("num_threads", running.threads.total, wanted.threads.total)
+	if running.threads.spare != wanted.threads.spare {
+		number("max_threads", running.threads.total+running.threads.spare, wanted.threads.total+wanted.threads.spare)
+	}
 	duration("max_wait_time", running.maxWait, wanted.maxWait)
 	duration("max_idle_time", running.maxIdle, wanted.maxIdle)
 	number("max_requests", running.maxRequests, wanted.maxRequests)
