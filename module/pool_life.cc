@@ -52,7 +52,9 @@ bool Pool::spawn(const Lock& lock, std::string& error) {
       std::string(host_.thread_prefix()) + options_.name, [self = shared_from_this(), slot] { self->run_slot(*slot); }, host_.stack_bytes());
   if (failed == 0) return true;
   slot->state_ = WorkerSlot::State::Stopped;  // a slot without a thread must not count as one that may serve
-  error = "could not start a thread for " + title() + ": " + std::strerror(failed);
+  error = (options_.kind == PoolKind::Requests ? "could not start a thread for worker \""
+                                               : "could not start a thread for background worker \"") +
+          options_.name + "\": " + std::strerror(failed);
   no_thread_ = error;
   return false;
 }

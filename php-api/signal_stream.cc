@@ -25,6 +25,7 @@ ssize_t read_signal(php_stream* stream, char* buffer, size_t size) {
   SignalStream& own = self(stream);
   own.timed_out = false;
   WorkerSlot::Signal signal = WorkerSlot::Signal::Stop;  // for a forked child, whose loop this ends
+  if (!sapi::PhpThread::in_forked_child()) own.slot->memory_held(zend_memory_usage(false));
   if (sapi::PhpThread::in_forked_child()) {
   } else if (own.blocking) {
     const TimePoint deadline = own.timeout < Duration::zero() ? kNever : after(now(), own.timeout);

@@ -13,6 +13,7 @@ namespace {
 
 // The slot's list of running tasks keeps the task alive, so the engine may bail out on the way.
 Task* claim(WorkerSlot& slot) {
+  slot.memory_held(zend_memory_usage(false));
   return slot.claim().get();
 }
 

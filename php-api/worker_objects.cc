@@ -18,6 +18,7 @@ zend_object_handlers inbox_handlers;
 
 // Waits without entering the engine; the caller claims at once.
 WorkerSlot::Signal wait_signal(WorkerSlot& slot, TimePoint deadline) {
+  slot.memory_held(zend_memory_usage(false));
   return slot.wait_signal(deadline, &sapi::PhpThread::current()->interrupt, true);
 }
 
@@ -36,6 +37,7 @@ void fail_with(Task& task, zend_object* exception, const zend_string* message) {
   if (exception != nullptr) {
     failure = sapi::describe_exception(exception);
     failure.reason = Reason::UncaughtException;
+    failure.exit_status = 0;  // the script goes on
   } else {
     failure.reason = Reason::Abandoned;
     failure.message.assign(ZSTR_VAL(message), ZSTR_LEN(message));

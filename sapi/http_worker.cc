@@ -1,5 +1,8 @@
 #include "sapi/http_worker.h"
 
+#include <algorithm>
+#include <string>
+
 #include "module/worker_slot.h"
 #include "sapi/engine.h"
 #include "sapi/error_report.h"
@@ -69,7 +72,22 @@ HttpWorker::Handled HttpWorker::handle(zend_fcall_info& call, zend_fcall_info_ca
   return finish(*request) ? Handled::Served : Handled::Exiting;
 }
 
+// One request more was answered.
+void HttpWorker::count() {
+  const TimePoint ended = now();
+  slot_.set_activity({}, ended);
+  slot_.handled(seat_.waited(), ended - began_);
+}
+
 void HttpWorker::begin(HttpRequest& request) {
+  began_ = now();
+  {
+    // Without the query: it may hold what is not for everybody who looks at a report.
+    const std::string_view uri = request.request_uri();
+    std::string what(request.method());
+    what.append(" ").append(uri.substr(0, std::min(uri.find('?'), size_t{256})));
+    slot_.set_activity(what, began_);
+  }
   state_.deactivate_idle();
   serving_ = true;
   thread_.request = &request;
@@ -90,7 +108,7 @@ bool HttpWorker::finish(HttpRequest& request) {
   thread_.task_id = 0;
   state_.activate_idle(thread_);
   seat_.queue().done(seat_);
-  slot_.handled();
+  count();
   slot_.memory_held(zend_memory_usage(false));
   return true;
 }
@@ -111,7 +129,7 @@ bool HttpWorker::run_over() {
   thread_.request = nullptr;
   forget_http_request();
   seat_.queue().done(seat_);
-  slot_.handled();
+  count();
   return true;
 }
 

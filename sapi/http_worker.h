@@ -51,6 +51,7 @@ class HttpWorker {
  private:
   void begin(HttpRequest& request);
   bool finish(HttpRequest& request);
+  void count();
 
   PhpThread& thread_;
   WorkerSlot& slot_;
@@ -58,6 +59,7 @@ class HttpWorker {
   RequestState state_;
   Scope* home_ = nullptr;  // where names resolve while there is no request
   bool serving_ = false;
+  TimePoint began_{};  // serving
 };
 
 }  // namespace igor::sapi

@@ -71,6 +71,7 @@ WorkerSlot& RequestQueue::hand_over(const Lock&, Ref<HttpRequest> request, std::
   idle_.pop_back();
   seat.idle_ = false;
   seat.current_ = std::move(request);
+  seat.waited_ = {};
   kept = seat.slot_.pool().shared_from_this();
   return seat.slot_;
 }
@@ -147,6 +148,7 @@ HttpRequest* RequestQueue::take(Seat& seat, Interrupt* interrupt) noexcept {
   if (slot.stopping() || interrupted(interrupt)) return nullptr;
   if (!waiting_.empty()) {
     seat.current_ = std::move(waiting_.front().request);
+    seat.waited_ = now() - waiting_.front().since;
     waiting_.pop_front();
     seat.current_->started();
     return seat.current_.get();

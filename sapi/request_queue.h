@@ -56,6 +56,8 @@ class RequestQueue final : public RequestHolder, public std::enable_shared_from_
     Seat(std::shared_ptr<RequestQueue> queue, WorkerSlot& slot) : queue_(std::move(queue)), slot_(slot) {}
     RequestQueue& queue() const noexcept { return *queue_; }
     WorkerSlot& slot() const noexcept { return slot_; }
+    // How long the request that take() returned had waited for a worker. On the worker's thread.
+    Duration waited() const noexcept { return waited_; }
 
    private:
     friend class RequestQueue;
@@ -63,6 +65,7 @@ class RequestQueue final : public RequestHolder, public std::enable_shared_from_
     WorkerSlot& slot_;
     // Under the queue's lock.
     Ref<HttpRequest> current_;  // handed over, or being served
+    Duration waited_{};
     bool idle_ = false;
     bool retiring_ = false;
     bool lost_ = false;
