@@ -1,5 +1,7 @@
 #include "sapi/http_runner.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 
 #include "module/activity.h"
@@ -9,6 +11,22 @@
 #include "sapi/php_thread.h"
 
 namespace igor::sapi {
+namespace {
+
+// The threads that call in are the host's, made with the system's default stack: `ulimit -s`, or 128 KiB with
+// some C libraries, where PHP wants megabytes. Before main(), because the host makes them soon after.
+[[gnu::constructor]] void give_every_thread_room() {
+  pthread_attr_t attributes;
+  if (pthread_getattr_default_np(&attributes) != 0) return;
+  size_t now = 0;
+  if (pthread_attr_getstacksize(&attributes, &now) == 0 && now < OsThread::kDefaultStackBytes &&
+      pthread_attr_setstacksize(&attributes, OsThread::kDefaultStackBytes) == 0) {
+    pthread_setattr_default_np(&attributes);
+  }
+  pthread_attr_destroy(&attributes);
+}
+
+}  // namespace
 
 // What a thread that has called in keeps. Made and used by that thread; `current` and the numbers are read by
 // others, under the mutex.

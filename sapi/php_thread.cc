@@ -7,6 +7,7 @@
 #include "sapi/payload_codec.h"
 #include "sapi/zend.h"
 // After zend.h.
+#include <zend_call_stack.h>
 #include <zend_strtod.h>
 
 ZEND_TSRMLS_CACHE_DEFINE()
@@ -89,6 +90,12 @@ void PhpThread::attach() {
   // (zend_call_stack_init), which is why the thread must already be the one that runs the scripts.
   (void)ts_resource(0);
   ZEND_TSRMLS_CACHE_UPDATE();
+  // A stack that is configured to be larger than it is ends in a crash, not in an error.
+  if (EG(max_allowed_stack_size) > 0 && EG(call_stack).base && EG(call_stack).max_size > 0 &&
+      static_cast<size_t>(EG(max_allowed_stack_size)) > EG(call_stack).max_size) {
+    EG(stack_limit) =
+        zend_call_stack_limit(EG(call_stack).base, EG(call_stack).max_size, EG(reserved_stack_size));
+  }
   std::lock_guard lock(mutex_);
   vm_interrupt_ = &EG(vm_interrupt);
 }

@@ -484,6 +484,15 @@ TEST_F(HttpRunner, StopEndsScriptsAndRefusesTheRest) {
   EXPECT_EQ(begin(Request("/x.php"), handle), IGOR_STATE);
 }
 
+// The engine believes what is configured, and a thread's stack is what it is.
+TEST_F(HttpRunner, AStackThatIsSmallerThanConfiguredEndsInAnError) {
+  ASSERT_EQ(start("zend.max_allowed_stack_size=4G\nmemory_limit=-1\n"), IGOR_OK) << error_;
+  EXPECT_EQ(get("<?php function f($x) { return array_map('f', [1]); } try { f(1); } catch (Error $e) { echo "
+                "str_starts_with($e->getMessage(), 'Maximum call stack size') ? 'told' : $e->getMessage(); }")
+                .body,
+            "told");
+}
+
 TEST_F(HttpRunner, EngineStartsAgain) {
   for (int i = 0; i < 3; ++i) {
     ASSERT_EQ(start(), IGOR_OK) << error_;
