@@ -78,8 +78,9 @@ bool refuse_size(const Sizer& sizer, const char* at_least) {
   return false;
 }
 
+// By its keys, not by how the engine keeps it: arrays that are identical are the same bytes.
 bool is_list(const HashTable* array) noexcept {
-  return HT_IS_PACKED(array) && array->nNumUsed == array->nNumOfElements;
+  return zend_array_is_list(const_cast<HashTable*>(array));
 }
 
 bool add_size(Sizer& sizer, const zval* value, const Step* step, int depth);
@@ -91,11 +92,13 @@ bool add_array_size(Sizer& sizer, const HashTable* array, const Step* step, int 
   // astronomical when written out.
   if (sizer.bytes > sizer.limit) return refuse_size(sizer, "at least ");
   if (is_list(array)) {
-    const zval* element = array->arPacked;
-    for (zend_ulong i = 0; i < array->nNumUsed; ++i, ++element) {
-      const Step next{step, nullptr, i};
+    zend_ulong position = 0;
+    zval* element;
+    ZEND_HASH_FOREACH_VAL(const_cast<HashTable*>(array), element) {
+      const Step next{step, nullptr, position++};
       if (!add_size(sizer, element, &next, depth + 1)) return false;
     }
+    ZEND_HASH_FOREACH_END();
     return true;
   }
   zend_ulong index;
@@ -190,9 +193,12 @@ void write(PayloadWriter& writer, const zval* value) {
   }
   const HashTable* const array = Z_ARRVAL_P(value);
   if (is_list(array)) {
-    writer.list(array->nNumUsed);
-    const zval* element = array->arPacked;
-    for (const zval* const end = element + array->nNumUsed; element != end; ++element) write(writer, element);
+    writer.list(array->nNumOfElements);
+    zval* element;
+    ZEND_HASH_FOREACH_VAL(const_cast<HashTable*>(array), element) {
+      write(writer, element);
+    }
+    ZEND_HASH_FOREACH_END();
     return;
   }
   writer.map(array->nNumOfElements);

@@ -1,10 +1,18 @@
 package e2e
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/igor-php/igor/tests/e2e/harness"
 )
@@ -67,4 +75,117 @@ func TestAmphpLoopInABackgroundWorker(t *testing.T) {
 			t.Errorf("logged: %+v", entry)
 		}
 	}
+}
+
+// A small application of Symfony's components, once in worker mode and once without: the same answers, with
+// sessions, cookies, uploads, streamed answers and tasks; in worker mode from one boot of the kernel.
+func TestSymfonyApplication(t *testing.T) {
+	t.Parallel()
+	debianPHP(t, "Symfony/Component/HttpKernel/autoload.php", "php-symfony-http-kernel")
+	debianPHP(t, "Symfony/Component/Routing/autoload.php", "php-symfony-routing")
+	folder := filepath.Join(harness.Testdata(), "frameworks", "symfony")
+	for _, mode := range []struct{ name, worker string }{
+		{"worker mode", "worker {\n file index.php\n num 2\n}\n"},
+		{"classic", ""},
+	} {
+		t.Run(mode.name, func(t *testing.T) {
+			t.Parallel()
+			s := harness.Start(t, harness.Config{
+				Global: "igor {\n num_threads 6\n}",
+				Site:   "php_server {\n root public\n" + mode.worker + backgroundWorker("thumbnails", "../thumbnails.php", "num 1", "queue 100") + "}",
+				Root:   folder,
+			})
+			symfonyAnswers(t, s)
+			symfonyVisitors(t, s)
+			type about struct {
+				Boot               string
+				Served, Terminated int
+				Worker             *string
+				Sapi               string
+			}
+			boots := map[string]int{}
+			for range 20 {
+				a := jsonOf[about](t, s.Get("/about"))
+				boots[a.Boot] = max(boots[a.Boot], a.Served)
+				if a.Sapi != "frankenphp" {
+					t.Errorf("PHP_SAPI is %q", a.Sapi)
+				}
+				if mode.worker != "" && (a.Worker == nil || *a.Worker != "1" || a.Terminated < a.Served-2) {
+					t.Errorf("in worker mode: %+v", a)
+				}
+			}
+			served := 0
+			for _, n := range boots {
+				served += n
+			}
+			if mode.worker != "" && (len(boots) > 2 || served < 100) {
+				t.Errorf("two workers were booted %d times, and served %d requests in their last runs", len(boots), served)
+			}
+			if mode.worker == "" && len(boots) != 20 {
+				t.Errorf("20 classic requests came from %d boots", len(boots))
+			}
+		})
+	}
+}
+
+// symfonyAnswers asks for each of the application's pages.
+func symfonyAnswers(t *testing.T, s *harness.Server) {
+	t.Helper()
+	s.Get("/greet/igor").MustBe(200, "Hello igor")
+	s.Get("/greet/igor?loud=3").MustBe(200, "Hello igor!!!")
+	s.Get("/greet/igor").MustBe(200, "Hello igor") // the query of the request before is gone
+	s.Get("/no/such/page").MustContain(404, "No route found")
+	s.Get("/login").MustContain(405, "Method Not Allowed")
+	s.Get("/breaks").MustBe(500, `{"error":"a controller threw"}`)
+	s.Get("/leaves").MustBe(200, "left early")
+	s.Post("/json", "application/json", `{"a":[1,"\u00fc"]}`).MustBe(200, `{"got":{"a":[1,"\u00fc"]},"superglobals":[[],[]]}`)
+	s.Get("/thumbnails?sizes=100,200,300").MustBe(200, "100\n200\n300\n3 done\n")
+	s.Get("/thumbnails?sizes=100,-5").MustBe(200, "100\nUncaughtException: no picture is -5 wide\n")
+	picture := bytes.Repeat([]byte("\x89PNG\x00"), 50_000)
+	s.Upload("/upload", "photo", "cat.png", "image/png", picture).
+		MustBe(200, fmt.Sprintf(`{"files":{"photo":["cat.png",true,"%x"]},"form":[]}`, sha256.Sum256(picture)))
+	s.Get("/about").MustContain(200, `"sapi":"frankenphp"`)
+}
+
+// symfonyVisitors lets visitors with sessions shop at once: nobody may see another's basket, name or notice.
+func symfonyVisitors(t *testing.T, s *harness.Server) {
+	t.Helper()
+	parallel(12, func(visitor int) {
+		jar, _ := cookiejar.New(nil)
+		client := &http.Client{Jar: jar, Timeout: time.Minute, CheckRedirect: s.Client().CheckRedirect}
+		defer client.CloseIdleConnections()
+		ask := func(path string, form url.Values) string {
+			var response *http.Response
+			var err error
+			if form == nil {
+				response, err = client.Get(s.URL + path)
+			} else {
+				response, err = client.PostForm(s.URL+path, form)
+			}
+			if err != nil {
+				t.Errorf("visitor %d, %s: %v", visitor, path, err)
+				return ""
+			}
+			defer response.Body.Close()
+			body, _ := io.ReadAll(response.Body)
+			return string(body)
+		}
+		name := fmt.Sprintf("visitor-%d", visitor)
+		ask("/login", url.Values{"user": {name}})
+		basket := []string{}
+		for i := range 5 {
+			item := fmt.Sprintf("%s-item-%d", name, i)
+			basket = append(basket, item)
+			ask("/basket", url.Values{"item": {item}})
+			items, _ := json.Marshal(basket)
+			if got, want := ask("/basket", nil), fmt.Sprintf(`{"basket":%s,"notice":["added %s"]}`, items, item); got != want {
+				t.Errorf("%s sees %s, not %s", name, got, want)
+			}
+			if got, want := ask("/whoami", nil), fmt.Sprintf(`{"user":"%s","cookie":"%s"}`, name, name); got != want {
+				t.Errorf("%s is %s, not %s", name, got, want)
+			}
+		}
+	})
+	s.Get("/whoami").MustBe(200, `{"user":null,"cookie":null}`)
+	s.Get("/basket").MustBe(200, `{"basket":[],"notice":[]}`)
 }

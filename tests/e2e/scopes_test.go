@@ -195,3 +195,31 @@ func TestWorkersOfAnotherServerAreOutOfReach(t *testing.T) {
 	s.Get("/a/?to=same&via=only-a").MustBe(200, "a.php\n")
 	s.Get("/c/?to=same&vars=same").MustBe(200, none+"\n"+none)
 }
+
+// A pool with `num` whose script runs but never asks for anything ends the boot when its boot_timeout is over,
+// with what is missing; neither a lazy pool like it nor one that publishes instead of asking does.
+func TestBootTimeout(t *testing.T) {
+	t.Parallel()
+	files := harness.Files{
+		"deaf.php":      `<?php while (true) { usleep(1000); }`,
+		"publishes.php": `<?php frankenphp_worker_set_vars(['up' => true]); while (true) { usleep(1000); }`,
+		"index.php":     `<?php echo json_encode(frankenphp_worker_get_vars('publishes'));`,
+	}
+	_, err := harness.TryStart(t, harness.Config{
+		Site: "php_server {\n" + backgroundWorker("deaf", "deaf.php", "num 2", "boot_timeout 200ms", "stop_grace 50ms") + "}", Files: files,
+	})
+	if err == nil {
+		t.Fatal("the server started with a worker that never gets ready")
+	}
+	for _, want := range []string{"deaf", "deaf.php", "was not ready in time", "frankenphp_worker_get_signaling_stream"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the message does not have %q: %v", want, err)
+		}
+	}
+	s := harness.Start(t, harness.Config{
+		Site: "php_server {\n" + backgroundWorker("deaf", "deaf.php", "boot_timeout 1ms", "stop_grace 50ms") +
+			backgroundWorker("publishes", "publishes.php", "num 1", "stop_grace 50ms") + "}",
+		Files: files,
+	})
+	s.Get("/").MustBe(200, `{"up":true}`)
+}

@@ -9,7 +9,7 @@ $agree = <<<'LIST'
     cancel/queued_tasks
     ends/held_with_a_second_task ends/let_go_is_abandoned ends/updates_before_the_abort
     errors/no_such_worker errors/no_worker_at_all errors/script_does_not_compile errors/script_is_missing
-    object/failures object/round_trip object/states object/iteration object/groups_of_failures
+    object/failures object/round_trip object/states object/iteration object/groups_of_failures object/inbox_and_job
     payload/edges payload/every_type payload/sizes payload/update_is_refused_too
     pools/overflow_reject
     snapshots/errors snapshots/publish_and_read snapshots/read_again_costs_no_copy snapshots/several_names

@@ -9,6 +9,15 @@ while ($job = $inbox->receive()) {
             frankenphp_worker_set_vars($job->payload['vars']);
             $job->complete();
             break;
+        case 'publish lists as maps': // the same arrays, kept by the engine in its other way
+            $maps = [];
+            foreach ($job->payload['vars'] as $key => $list) {
+                $maps[$key] = ['x' => 0] + $list;
+                unset($maps[$key]['x']);
+            }
+            frankenphp_worker_set_vars($maps);
+            $job->complete($maps === $job->payload['vars']);
+            break;
         case 'publish through the inbox':
             $inbox->publish($job->payload['vars']);
             $job->complete();
