@@ -124,6 +124,12 @@ void report_error(int type, zend_string* file, const uint32_t line, zend_string*
   PhpThread* thread = PhpThread::current();
   if (thread && (error.type & kFatal)) keep_failure(*thread, error.message, error.file, error.line);
 
+  // Before the engine displays the error, and headers with a status of 200 go first.
+  if (thread && thread->http_worker && thread->request && (error.type & kFatal) && !SG(headers_sent) &&
+      SG(sapi_headers).http_response_code < 400) {
+    SG(sapi_headers).http_response_code = 500;
+  }
+
   const ErrorInProgress* outer = error_in_progress;
   error_in_progress = &error;
   if (!thread) {

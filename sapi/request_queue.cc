@@ -93,27 +93,36 @@ RequestQueue::Load RequestQueue::load() const {
 
 void RequestQueue::abort(WorkerSlot& slot) {
   Ref<HttpRequest> request;
-  {
-    Lock lock(mutex_);
-    for (const Seat* seat : seats_) {
-      if (&seat->slot_ == &slot) request = seat->current_;
-    }
-  }
-  if (request) request->abort();
-}
-
-void RequestQueue::given_up(WorkerSlot& slot) {
-  Ref<HttpRequest> orphan;
+  bool first = false;
   {
     Lock lock(mutex_);
     for (Seat* seat : seats_) {
-      if (&seat->slot_ != &slot || seat->lost_) continue;
-      orphan = seat->current_;
-      seat->lost_ = true;
-      step_out(lock, *seat);
+      if (&seat->slot_ != &slot || !seat->current_) continue;
+      request = seat->current_;
+      first = !std::exchange(seat->aborted_, true);
     }
   }
-  if (orphan) orphan->abandon();
+  if (!request) return;
+  request->abort();
+  if (!first) return;
+  // A little later than the pool gives up, counted from the same first interrupt.
+  Timers::global().schedule(after(now(), Pool::kForceTime + kWatch), [self = weak_from_this(), &slot, request] {
+    if (const auto queue = self.lock()) queue->give_up(slot, *request);
+  });
+}
+
+// The slot is only compared: it may be gone.
+void RequestQueue::give_up(const WorkerSlot& slot, HttpRequest& request) {
+  {
+    Lock lock(mutex_);
+    const auto seat = std::find_if(seats_.begin(), seats_.end(), [&](const Seat* one) {
+      return &one->slot_ == &slot && one->current_.get() == &request && !one->lost_;
+    });
+    if (seat == seats_.end()) return;
+    (*seat)->lost_ = true;
+    step_out(lock, **seat);
+  }
+  request.abandon();
 }
 
 // --- a worker's thread --------------------------------------------------------------------------------
@@ -204,6 +213,7 @@ void RequestQueue::done(Seat& seat) noexcept {
   Lock lock(mutex_);
   served = std::move(seat.current_);
   seat.current_ = nullptr;
+  seat.aborted_ = false;
   lock.unlock();
 }
 

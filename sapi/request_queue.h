@@ -12,10 +12,10 @@
 // nobody idle, CPU left)? Workers are added up to the pool's max_threads, as long as the ThreadBudget of the
 // whole engine lasts; one beyond the pool's `num` that was idle for max_idle ends.
 //
-// Threads: submit, withdraw and load from any; join, take, done and leave from the worker's thread; given_up
-// from any. Locks: one mutex, before a request's and a leaf otherwise; pools are called without it. Who
-// wakes whom: submit wakes one idle worker through its slot's wakeup(), which stop() and a drain notify too.
-// Lifetime: shared between the pools, their worker threads and the timer.
+// Threads: submit, withdraw, abort and load from any; join, take, done and leave from the worker's thread.
+// Locks: one mutex, before a request's and a leaf otherwise; pools are called without it. Who wakes whom:
+// submit wakes one idle worker through its slot's wakeup(), which stop() and a drain notify too. Lifetime:
+// shared between the pools, their worker threads and the timer.
 #pragma once
 
 #include <cstdint>
@@ -67,6 +67,7 @@ class RequestQueue final : public RequestHolder, public std::enable_shared_from_
     Ref<HttpRequest> current_;  // handed over, or being served
     Duration waited_{};
     bool idle_ = false;
+    bool aborted_ = false;  // the current request was
     bool retiring_ = false;
     bool lost_ = false;
   };
@@ -94,10 +95,10 @@ class RequestQueue final : public RequestHolder, public std::enable_shared_from_
   HttpRequest* take(Seat& seat, Interrupt* interrupt) noexcept;
   void done(Seat& seat) noexcept;
 
-  // Any thread: what the worker's request waits for ends; it is to end soon.
+  // Any thread: what the worker's request waits for ends, because the script is being interrupted. A request
+  // that is still there when the pool gives its worker up (it is blocked in a system call, say) is answered
+  // then, and the worker counts no more.
   void abort(WorkerSlot& slot);
-  // Any thread: the worker could not be ended, and was left behind. Its request is answered.
-  void given_up(WorkerSlot& slot);
 
  private:
   using Lock = std::unique_lock<std::mutex>;
@@ -127,6 +128,7 @@ class RequestQueue final : public RequestHolder, public std::enable_shared_from_
   void look_after();
   Duration grow_if_it_helps(const std::shared_ptr<Pool>& pool, const Pool::Stats& stats);
   void refuse_all(const std::string& why);
+  void give_up(const WorkerSlot& slot, HttpRequest& request);
 
   const Options options_;
   mutable std::mutex mutex_;

@@ -501,6 +501,26 @@ TEST_F(HttpWorkers, AnInterruptedRequestGets500) {
   EXPECT_EQ(run(request("echo 1;")).started, IGOR_GONE);
 }
 
+// sem_acquire() goes on waiting whatever signal comes.
+TEST_F(HttpWorkers, AWorkerThatCannotBeEndedIsReplacedAndItsClientAnswered) {
+  serve("", [](igor_pool_options& options) { options.stop_grace_ms = 20; });
+  const std::string semaphore = "$s = sem_get(ftok('" + file_ + "', 'a'), 1, 0600, false);";
+  const Response before = ask("echo 'ok';");
+  Response response;
+  std::thread client([&] { response = ask(semaphore + "sem_acquire($s); touch('" + directory_ + "/runs'); sem_acquire($s);"); });
+  while (!std::filesystem::exists(directory_ + "/runs")) std::this_thread::yield();
+  ASSERT_EQ(igor_worker_restart(pool_, 0, text_, sizeof text_), IGOR_OK) << text_;
+  const Response other = ask("echo 'served';");
+  EXPECT_EQ(other.body, "served");
+  EXPECT_NE(other.header("X-Run"), before.header("X-Run"));
+  client.join();
+  EXPECT_EQ(response.status, 500);
+  // Lets the thread that was left behind come to its end, so that the engine can be stopped.
+  body(semaphore + "sem_remove($s);");
+  EXPECT_EQ(igor_generation_close(generation_), IGOR_TIMEOUT) << "it says that a thread was left behind";
+  generation_ = 0;
+}
+
 TEST_F(HttpWorkers, WorkersAreAddedAndEndAgain) {
   serve("", [](igor_pool_options& options) { options.max_threads = 4; }, "", 0, 2, 50);
   // Requests that wait for each other: only with three workers at a time can they end.
