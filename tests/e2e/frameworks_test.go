@@ -86,6 +86,7 @@ func TestSymfonyApplication(t *testing.T) {
 	folder := filepath.Join(harness.Testdata(), "frameworks", "symfony")
 	for _, mode := range []struct{ name, worker string }{
 		{"worker mode", "worker {\n file index.php\n num 2\n}\n"},
+		{"worker mode, beginning anew", "worker {\n file index.php\n num 2\n env MAX_REQUESTS 7\n}\n"},
 		{"classic", ""},
 	} {
 		t.Run(mode.name, func(t *testing.T) {
@@ -101,14 +102,14 @@ func TestSymfonyApplication(t *testing.T) {
 				Boot               string
 				Served, Terminated int
 				Worker             *string
-				Sapi               string
+				Sapi, Secret       string
 			}
 			boots := map[string]int{}
 			for range 20 {
 				a := jsonOf[about](t, s.Get("/about"))
 				boots[a.Boot] = max(boots[a.Boot], a.Served)
-				if a.Sapi != "frankenphp" {
-					t.Errorf("PHP_SAPI is %q", a.Sapi)
+				if a.Sapi != "frankenphp" || a.Secret != "from a file that the boot has read" {
+					t.Errorf("not what the boot set up: %+v", a)
 				}
 				if mode.worker != "" && (a.Worker == nil || *a.Worker != "1" || a.Terminated < a.Served-2) {
 					t.Errorf("in worker mode: %+v", a)
@@ -118,11 +119,19 @@ func TestSymfonyApplication(t *testing.T) {
 			for _, n := range boots {
 				served += n
 			}
-			if mode.worker != "" && (len(boots) > 2 || served < 100) {
-				t.Errorf("two workers were booted %d times, and served %d requests in their last runs", len(boots), served)
-			}
-			if mode.worker == "" && len(boots) != 20 {
-				t.Errorf("20 classic requests came from %d boots", len(boots))
+			switch mode.name {
+			case "worker mode":
+				if len(boots) > 2 || served < 100 {
+					t.Errorf("two workers were booted %d times, and served %d requests in their last runs", len(boots), served)
+				}
+			case "worker mode, beginning anew":
+				if len(boots) < 3 {
+					t.Errorf("20 requests were served from %d boots of at most 7 requests each", len(boots))
+				}
+			case "classic":
+				if len(boots) != 20 {
+					t.Errorf("20 classic requests came from %d boots", len(boots))
+				}
 			}
 		})
 	}

@@ -36,7 +36,7 @@ final class Shop
     public function about(Request $request): Response
     {
         return new JsonResponse(['boot' => $request->attributes->get('_boot'), 'served' => $request->attributes->get('_served'),
-            'worker' => $_SERVER['FRANKENPHP_WORKER'] ?? null, 'sapi' => PHP_SAPI, 'terminated' => $this->terminated]);
+            'worker' => $_SERVER['FRANKENPHP_WORKER'] ?? null, 'sapi' => PHP_SAPI, 'secret' => $request->server->get('APP_SECRET'), 'terminated' => $this->terminated]);
     }
 
     public function greet(string $name, Request $request): Response
