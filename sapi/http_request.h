@@ -53,6 +53,7 @@ struct HttpRequestOptions {
   bool body_whole = false;           // and that is all of it
   bool attended = true;              // the caller waits in next() from the start
   uint64_t token = 0;                // for the AttentionQueue
+  bool for_worker = false;           // an HTTP worker answers it
 };
 
 enum class InputKind : uint8_t { None, Data, End, Error };
@@ -126,6 +127,7 @@ class HttpRequest : public RefCounted<HttpRequest> {
   void finish_early() noexcept;
   // Whether somebody takes the events. If not, the one who runs the request does, after the script.
   bool attended() const noexcept { return attended_; }
+  bool for_worker() const noexcept { return for_worker_; }
 
   bool finished() const noexcept { return finished_.load(std::memory_order_acquire); }
   // The client or the caller is gone, before the response was complete.
@@ -204,6 +206,7 @@ class HttpRequest : public RefCounted<HttpRequest> {
   bool headers_begun_ = false;
   bool attended_;
   const uint64_t token_;
+  const bool for_worker_;
 
   // The caller's own: what the last event points to.
   std::string given_headers_;

@@ -93,6 +93,7 @@ igor_status igor_request_start(const igor_request_options* given, igor_handle* h
     options.body_whole = from.body_whole != 0;
     options.attended = from.attended != 0 || from.worker != 0;
     options.token = from.token;
+    options.for_worker = from.worker != 0;
     auto request = Ref<HttpRequest>::adopt(new HttpRequest(options, std::move(scope)));
     if (workers) {
       const auto queue = igor::sapi::RequestQueue::of(*workers);
@@ -107,7 +108,7 @@ igor_status igor_request_run(igor_handle handle, igor_event* out) noexcept {
   return igor::abi::guarded(nullptr, 0, [&] {
     const Ref<HttpRequest> request = requests().find(handle);
     if (!request) return IGOR_GONE;
-    if (!out || out->size < sizeof(igor_event)) return IGOR_INVALID;
+    if (!out || out->size < sizeof(igor_event) || request->for_worker()) return IGOR_INVALID;
     Engine::instance().http().run(*request);
     out->kind = IGOR_EVENT_NONE;
     HttpEvent event;
