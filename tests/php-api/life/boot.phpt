@@ -32,16 +32,16 @@ good=.../tool.php,num=1
 the script runs
 exit status 0
 bad=.../ends_at_once.php,num=1,env.END=throw,max_consecutive_failures=2,backoff_min_ms=1,backoff_max_ms=10
-stderr: background worker "bad" (%sends_at_once.php) failed %d times before it was ready: at once in %sends_at_once.php on line 9
+stderr: background worker "bad" (%sends_at_once.php) failed %s before it was ready: at once in %sends_at_once.php on line 9
 exit status 1
 bad=.../syntax_error.php,num=2,max_consecutive_failures=1
-stderr: background worker "bad" (%ssyntax_error.php) failed %d time%S before it was ready: syntax error, unexpected identifier "is" in %ssyntax_error.php on line 3
+stderr: background worker "bad" (%ssyntax_error.php) failed %s before it was ready: syntax error, unexpected identifier "is" in %ssyntax_error.php on line 3
 exit status 1
 bad=.../absent.php,num=1,max_consecutive_failures=1
-stderr: background worker "bad" (%sabsent.php) failed %d time%S before it was ready: cannot open the worker's script %sabsent.php: No such file or directory
+stderr: background worker "bad" (%sabsent.php) failed %s before it was ready: cannot open the worker's script %sabsent.php: No such file or directory
 exit status 1
 bad=.../ends_at_once.php,num=1,env.END=return,max_consecutive_failures=1
-stderr: background worker "bad" (%sends_at_once.php) failed %d time%S before it was ready: the script ended before it asked for its first task
+stderr: background worker "bad" (%sends_at_once.php) failed %s before it was ready: the script ended before it asked for its first task
 exit status 1
 lazy=.../absent.php
 the script runs
