@@ -200,6 +200,13 @@ func TestSnapshotsInWorkerMode(t *testing.T) {
 				$served = 0;
 				$held = null; // of the request before
 				while (frankenphp_handle_request(function () use (&$served, &$held) {
+					if (isset($_GET['wrong'])) {
+						foreach ([fn() => frankenphp_worker_set_vars([]), fn() => frankenphp_worker_task_receive(), fn() => frankenphp_worker_get_signaling_stream(),
+							fn() => Igor\Worker::current()] as $do) {
+							try { $do(); echo "done\n"; } catch (RuntimeException $e) { echo $e->getMessage(), "\n"; }
+						}
+						return;
+					}
 					$before = memory_get_usage();
 					$v = frankenphp_worker_get_vars('vars');
 					$one = memory_get_usage() - $before;
@@ -247,4 +254,7 @@ func TestSnapshotsInWorkerMode(t *testing.T) {
 	s.Get("/a/?hold=1").MustBe(200, `[4,"a",2,null,true,true,true,true]`)
 	s.Get("/b/?before=a&next=1").MustBe(200, `[5,"b",1,2,true,true,true,true]`)
 	s.Get("/b/").MustBe(200, `[6,"b",2,null,true,true,true,true]`)
+	only := " can only be called in a background worker\n"
+	s.Get("/b/?wrong=1").MustBe(200, "frankenphp_worker_set_vars()"+only+"frankenphp_worker_task_receive()"+only+
+		"frankenphp_worker_get_signaling_stream()"+only+"Igor\\Worker::current()"+only)
 }
