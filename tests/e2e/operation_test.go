@@ -41,6 +41,8 @@ var operatedFiles = harness.Files{
 				'boot' => $job->update(['boot' => $boot]),
 				'exit' => exit(3),
 				'throw' => throw new DomainException('as told'),
+				// Nothing ends the wait for a child but the child's end.
+				'child' => [$job->update(['at the gate' => true]), exec('cat ' . escapeshellarg($do['gate']))],
 				'gate' => [$job->update(['at the gate' => true]), file_get_contents($do['gate'])],
 			};
 			$job->complete();
@@ -465,4 +467,174 @@ func TestWorkersCommand(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), "--address") {
 		t.Errorf("without a server: %v\n%s", err, out)
 	}
+}
+
+// TestHTTPWorkersInOperation: requests are counted by pool, in both families of metrics, and a restart brings a new run.
+func TestHTTPWorkersInOperation(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.Config{
+		Files: harness.Files{"index.php": `<?php
+			$boot = bin2hex(random_bytes(8));
+			while (frankenphp_handle_request(function () use ($boot) { echo $boot; })) {}`},
+		Site: "metrics /metrics\nphp_server {\n name shop\n worker {\n file index.php\n name front\n num 1\n }\n}",
+	})
+	boot := s.Get("/").MustContain(200).Body
+	for range 8 {
+		s.Get("/").MustBe(200, boot)
+	}
+	check := func(requests float64, restarts float64) {
+		t.Helper()
+		want := map[string]float64{
+			`igor_requests_total{kind="requests",pool="front",scope="shop"}`:                           requests,
+			`igor_request_duration_seconds_count{kind="requests",pool="front",scope="shop"}`:           requests,
+			`igor_worker_restarts_total{kind="requests",pool="front",reason="restarted",scope="shop"}`: restarts,
+			`frankenphp_worker_request_count{worker="front"}`:                                          requests,
+			`frankenphp_worker_restarts{worker="front"}`:                                               restarts,
+			`frankenphp_worker_crashes{worker="front"}`:                                                0,
+			`frankenphp_total_workers{worker="front"}`:                                                 1,
+			`frankenphp_ready_workers{worker="front"}`:                                                 1,
+		}
+		eventually(t, "metrics", func() error { // a response is read before its request is counted
+			got := scrape(t, s)
+			for name, value := range want {
+				if actual, there := got[name]; !there || actual != value {
+					return fmt.Errorf("%s is %v (there: %v), want %v", name, actual, there, value)
+				}
+			}
+			if got[`frankenphp_worker_request_time{worker="front"}`] <= 0 {
+				return fmt.Errorf("no time was spent on %v requests", requests)
+			}
+			return nil
+		})
+	}
+	check(9, 0)
+	s.AdminDo(http.MethodPost, "/igor/pools/shop/front/pause", "", "").MustContain(409, "not be made to pause")
+	post(t, s, "/igor/pools/shop/front/restart")
+	if again := s.Get("/").MustContain(200).Body; again == boot {
+		t.Error("the same run answers after a restart")
+	}
+	check(10, 1)
+}
+
+// TestCountersOverReloads: while configurations come and go, each scrape succeeds and no counter falls.
+func TestCountersOverReloads(t *testing.T) {
+	t.Parallel()
+	s := operated(t, "num 1", "queue 10")
+	bootOf(t, s)
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		last := scrape(t, s)
+		for scrapes := 0; ; scrapes++ {
+			now := scrape(t, s)
+			for name, value := range now {
+				if counted := strings.HasPrefix(name, "igor_") && strings.Contains(name, "_total{"); counted && value < last[name] {
+					t.Errorf("%s fell from %v to %v", name, last[name], value)
+				}
+			}
+			accepted := `igor_tasks_accepted_total{kind="tasks",pool="obedient",scope="shop"}`
+			if now["igor_up"] != 1 || now[accepted] < 1 {
+				t.Errorf("scrape %d: up %v, accepted %v", scrapes, now["igor_up"], now[accepted])
+			}
+			last = now
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	})
+	for i := range 10 {
+		s.Reload(harness.Config{
+			Global: fmt.Sprintf("igor {\n num_threads 16\n}\n# %d", i),
+			Site:   operatedSite("num 1", fmt.Sprintf("queue %d", 10+i%3)),
+		}).MustContain(200)
+		bootOf(t, s)
+	}
+	close(stop)
+	all.Wait()
+}
+
+// TestWedged: all that could work is held up while work waits, and health says so, for as long as it is so.
+func TestWedged(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	site := strings.Replace(operatedSite("num 1", "queue 10"), "igor_health /readyz ready",
+		"igor_health /readyz ready {\n wedged_after 50ms\n stuck_after 100ms\n}\nigor_health /patient ready", 1)
+	s := harness.Start(t, harness.Config{Files: operatedFiles, Global: "igor {\n num_threads 16\n}", Site: site})
+	s.Get("/readyz").MustContain(200)
+	var all sync.WaitGroup
+	ask := func(query string) {
+		all.Go(func() {
+			if _, err := s.TryGet("/?" + query); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	ask("do=gate&gate=" + url.QueryEscape(g.path))
+	gate := g.awaitReader(t)
+	s.Get("/readyz").MustContain(200) // nobody waits
+	ask("do=boot")
+	ready := func(status int, text string) {
+		t.Helper()
+		eventually(t, "readiness "+text, func() error {
+			if r := s.Get("/readyz"); r.Status != status || !strings.Contains(r.Body, text) {
+				return fmt.Errorf("%d %s", r.Status, r.Body)
+			}
+			return nil
+		})
+	}
+	ready(503, `"wedged"`)
+	s.Get("/patient").MustContain(200) // a minute of work is nothing to it
+	s.Get("/livez").MustContain(200)
+	gate.Close()
+	all.Wait()
+	ready(200, `"ready"`)
+}
+
+// TestLiveness goes false when more threads are lost than configured.
+func TestLiveness(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	site := strings.Replace(operatedSite("num 2", "queue 10", "stop_grace 50ms"), "igor_health /livez live",
+		"igor_health /livez live {\n max_lost 1\n}\nigor_health /patient live", 1)
+	s := harness.Start(t, harness.Config{Files: operatedFiles, Global: "igor {\n num_threads 16\n}", Site: site})
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() {
+			if _, err := s.TryGet("/?do=child&gate=" + url.QueryEscape(g.path)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	gate := g.awaitReader(t)
+	eventually(t, "two workers at the gate", func() error {
+		busy := 0
+		for _, w := range poolOf(t, s, obedientPath).Workers {
+			if w.State == "busy" {
+				busy++
+			}
+		}
+		if busy != 2 {
+			return fmt.Errorf("%d", busy)
+		}
+		return nil
+	})
+	s.Get("/livez").MustContain(200, `"live"`)
+	for i := range 2 {
+		post(t, s, fmt.Sprintf("%s/workers/%d/restart", obedientPath, i))
+	}
+	eventually(t, "two lost threads", func() error {
+		if r := s.Get("/livez"); r.Status != 503 || !strings.Contains(r.Body, "lost_threads") {
+			return fmt.Errorf("%d %s %+v", r.Status, r.Body, poolOf(t, s, obedientPath))
+		}
+		return nil
+	})
+	s.Get("/patient").MustContain(200) // 16 are let go
+	if got := scrape(t, s)[`igor_workers{kind="tasks",pool="obedient",scope="shop",state="lost"}`]; got != 2 {
+		t.Errorf("%v lost workers in the metrics", got)
+	}
+	bootOf(t, s) // others have taken their places
+	gate.Close()
+	all.Wait()
 }
