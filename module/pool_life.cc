@@ -207,7 +207,9 @@ void Pool::run_slot(WorkerSlot& slot) {
 
     const bool was_ready = slot.state_ == WorkerSlot::State::Ready;
     const bool was_open = supervision_.breaker_open();
-    const Duration delay = supervision_.run_ended({was_ready, slot.took_task_, outcome.clean, ended - began}, ended);
+    Duration delay = supervision_.run_ended({was_ready, slot.took_task_, outcome.clean, ended - began}, ended);
+    // A request has ended it, not its boot; and others may be waiting for it.
+    if (options_.kind == PoolKind::Requests && was_ready && slot.took_task_) delay = Duration::zero();
     earliest = after(ended, delay);
     slot.state_ = WorkerSlot::State::Restarting;
     slot.since_ = ended;

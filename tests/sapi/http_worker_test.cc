@@ -367,6 +367,9 @@ TEST_F(HttpWorkers, FatalErrorMemoryLimitAndTimeLimit) {
     EXPECT_EQ(next.status, 200) << code;
     EXPECT_EQ(next.header("X-N"), "1") << code;
   }
+  // At once, although the run has failed: the next requests wait for it.
+  const LogLine line = logged([](const LogLine& one) { return one.fields.count("restart_in_ms") != 0; });
+  EXPECT_EQ(line.fields.at("restart_in_ms"), "0");
 }
 
 TEST_F(HttpWorkers, MaxExecutionTimeIsCountedPerRequest) {
@@ -477,6 +480,102 @@ TEST_F(HttpWorkers, RequestsWaitForAFreshScript) {
   for (auto& client : clients) client.join();
   EXPECT_EQ(good, 160);
   EXPECT_EQ(bad, 0);
+}
+
+// Clients that ask without pause while `meanwhile` runs. Each request takes the pool's handle of that moment.
+struct Load {
+  std::atomic<int> good{0}, bad{0};
+  std::atomic<bool> stop{false};
+};
+
+TEST_F(HttpWorkers, RestartAndReloadUnderLoadLoseNothing) {
+  const auto two = [](igor_pool_options& options) { options.num = 2; };
+  serve("", two);
+  std::atomic<igor_handle> pool{pool_};
+  Load load;
+  std::mutex mutex;
+  std::map<std::string, int> runs;
+  std::vector<std::thread> clients;
+  for (int c = 0; c < 6; ++c) {
+    clients.emplace_back([&, c] {
+      for (int i = 0; !load.stop; ++i) {
+        const std::string mark = std::to_string(c) + "-" + std::to_string(i);
+        Request one = request("usleep(500); echo '" + mark + "';");
+        one.worker = pool;
+        const Response response = run(one);
+        if (response.started == IGOR_GONE) continue;  // closed since: asks the next generation
+        (response.status == 200 && response.body == mark ? load.good : load.bad)++;
+        std::lock_guard lock(mutex);
+        ++runs[response.header("X-Run")];
+      }
+    });
+  }
+  const auto served = [&](int more) {
+    const int until = load.good + more;
+    while (load.good < until && load.bad == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  for (int i = 0; i < 3; ++i) {
+    served(30);
+    EXPECT_EQ(igor_pool_control(pool_, IGOR_POOL_RESTART, text_, sizeof text_), IGOR_OK) << text_;
+  }
+  for (int i = 0; i < 3; ++i) {
+    served(30);
+    igor_handle next = 0, scope = 0, changed = 0;
+    ASSERT_EQ(igor_generation_open(generation_, &next, text_, sizeof text_), IGOR_OK) << text_;
+    ASSERT_EQ(igor_scope_open(next, str("test"), 0, &scope, text_, sizeof text_), IGOR_OK) << text_;
+    const std::string env = pack({{"GENERATION", std::to_string(i)}});
+    igor_pool_options options{};
+    options.size = sizeof options;
+    options.name = str("app");
+    options.file = str(file_);
+    options.kind = IGOR_POOL_REQUESTS;
+    options.stop_grace_ms = 2000;
+    options.env = str(env);
+    two(options);
+    ASSERT_EQ(igor_pool_add(scope, &options, &changed, text_, sizeof text_), IGOR_OK) << text_;
+    ASSERT_EQ(igor_generation_start(next, text_, sizeof text_), IGOR_OK) << text_;
+    pool = changed;
+    EXPECT_EQ(igor_generation_close(generation_), IGOR_OK);
+    generation_ = next;
+    pool_ = changed;
+  }
+  served(30);
+  load.stop = true;
+  for (auto& client : clients) client.join();
+  EXPECT_EQ(load.bad, 0);
+  EXPECT_GE(runs.size(), 14u) << "two workers in each of seven lives";
+}
+
+TEST_F(HttpWorkers, LargeBodiesAndOutputAreStreamed) {
+  serve();
+  Request echo = request("$in = fopen('php://input', 'r'); while (!feof($in)) { echo fread($in, 8192); }");
+  echo.method = "PUT";
+  echo.chunked = true;
+  echo.content_type = "application/octet-stream";
+  for (int i = 0; i < 200000; ++i) echo.body += "line " + std::to_string(i);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(run(echo).body == echo.body);
+    EXPECT_EQ(body("echo strlen(file_get_contents('php://input'));"), "0");
+  }
+  const Response flushed = ask("echo 'a'; flush(); echo 'b'; flush();");
+  EXPECT_EQ(flushed.body, "ab");
+  EXPECT_GE(flushed.flushes, 1);
+}
+
+TEST_F(HttpWorkers, AClientThatLeavesDisturbsNobodyElse) {
+  serve();
+  const std::string out = directory_ + "/left";
+  Request leaves = request("ignore_user_abort(true); do { echo str_repeat('x', 1000); flush(); usleep(100); } while "
+                           "(!connection_aborted()); file_put_contents('" + out + "', 'seen');");
+  leaves.on_event = [](igor_handle handle, const igor_event&) { return igor_request_abort(handle) != IGOR_OK; };
+  run(leaves);
+  EXPECT_EQ(content(out), "seen");
+  EXPECT_EQ(body("echo connection_status(), connection_aborted(), ignore_user_abort();"), "000");
+  // Without ignore_user_abort() the script is ended, as anywhere; a new one serves the next.
+  leaves = request("for (;;) { echo str_repeat('x', 1000); flush(); usleep(100); }");
+  leaves.on_event = [](igor_handle handle, const igor_event&) { return igor_request_abort(handle) != IGOR_OK; };
+  run(leaves);
+  EXPECT_EQ(ask("echo 'fine';").body, "fine");
 }
 
 TEST_F(HttpWorkers, MaxWait) {
