@@ -49,8 +49,8 @@ func encode(t *testing.T, families []*dto.MetricFamily) string {
 func TestMetrics(t *testing.T) {
 	o := useFakeOperator(t, testReport())
 	_, series := scraped(t)
-	if o.reads != 1 {
-		t.Errorf("%d reports were read for one scrape", o.reads)
+	if n := o.readCount(); n != 1 {
+		t.Errorf("%d reports were read for one scrape", n)
 	}
 	for name, want := range map[string]string{
 		"igor_up":    "1",

@@ -39,6 +39,13 @@ func useFakeOperator(t *testing.T, report Report) *fakeOperator {
 	return o
 }
 
+// readCount is how many reports were begun.
+func (o *fakeOperator) readCount() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.reads
+}
+
 // change makes the next report another.
 func (o *fakeOperator) change(change func(r *Report)) {
 	o.mu.Lock()

@@ -111,8 +111,8 @@ func TestReportThatHangs(t *testing.T) {
 		if took := time.Since(began); took != reportPatience {
 			t.Errorf("answered after %v, want %v", took, reportPatience)
 		}
-		if o.reads != 1 {
-			t.Errorf("%d reports were begun while one hung", o.reads)
+		if n := o.readCount(); n != 1 {
+			t.Errorf("%d reports were begun while one hung", n)
 		}
 		close(o.blocked)
 		synctest.Wait()
@@ -135,8 +135,8 @@ func TestReportIsFresh(t *testing.T) {
 		}
 		close(o.blocked)
 		<-late.done
-		if o.reads != 2 {
-			t.Errorf("%d reports were read, want 2", o.reads)
+		if n := o.readCount(); n != 2 {
+			t.Errorf("%d reports were read, want 2", n)
 		}
 	})
 }
