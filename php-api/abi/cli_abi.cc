@@ -72,7 +72,8 @@ class Workers : public igor::sapi::CliHost {
       if (!set_number(options, key, number)) {
         error = "worker \"" + worker.name + "\": unknown option \"" + key +
                 "\"; known are num, max_threads, queue, overflow, updates, max_payload, task_timeout_ms, "
-                "stop_grace_ms, max_consecutive_failures, backoff_min_ms, backoff_max_ms and env.NAME";
+                "stop_grace_ms, max_consecutive_failures, backoff_min_ms, backoff_max_ms, max_tasks, max_memory and "
+                "env.NAME";
         return false;
       }
       const int64_t least = key == "max_consecutive_failures" ? -1 : 0;
@@ -114,6 +115,10 @@ class Workers : public igor::sapi::CliHost {
       options.backoff_min_ms = small;
     else if (key == "backoff_max_ms")
       options.backoff_max_ms = small;
+    else if (key == "max_tasks")
+      options.max_tasks = static_cast<uint64_t>(number);
+    else if (key == "max_memory")
+      options.max_memory = static_cast<uint64_t>(number);
     else
       return false;
     return true;

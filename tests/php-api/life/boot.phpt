@@ -56,7 +56,7 @@ bad=.../tool.php,num=-1
 stderr: worker "bad": num is "-1"; it must be a whole number, 0 or more
 exit status 1
 bad=.../tool.php,colour=red
-stderr: worker "bad": unknown option "colour"; known are num, max_threads, queue, overflow, updates, max_payload, task_timeout_ms, stop_grace_ms, max_consecutive_failures, backoff_min_ms, backoff_max_ms and env.NAME
+stderr: worker "bad": unknown option "colour"; known are num, max_threads, queue, overflow, updates, max_payload, task_timeout_ms, stop_grace_ms, max_consecutive_failures, backoff_min_ms, backoff_max_ms, max_tasks, max_memory and env.NAME
 exit status 1
 bad=.../tool.php,overflow=drop
 stderr: worker "bad": overflow is "drop"; it must be block or reject
