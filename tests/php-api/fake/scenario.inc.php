@@ -199,7 +199,21 @@ $quiet = [frankenphp_worker_task_send('idle', [])];
 $none = null;
 check('select, nothing comes', stream_select($quiet, $none, $none, 0, 10000), 0);
 
+// A script, in a file: with its name, and without the cycle collector while it is there.
+file_put_contents($file = tempnam(sys_get_temp_dir(), 'igor-fake'), '<?php
+    $inbox = Igor\Worker::current();
+    while ($job = $inbox->receive()) {
+        $job->complete([$argv[1], $_SERVER["FRANKENPHP_WORKER_NAME"], $_SERVER["FRANKENPHP_WORKER_BACKGROUND"], basename(__FILE__) === basename($argv[0])]);
+        unset($job);
+    }');
+$workers->worker('script', $file);
+check('collector', gc_enabled());
+check('script', Worker::send('script', [])->await(), ['script', 'script', true, true]);
+check('collector, with a script', gc_enabled(), false);
+
 FakeWorkers::uninstall();
+unlink($file);
+check('collector, after it', gc_enabled());
 check('uninstalled', thrown(fn() => Worker::send('upper', ['text' => 'x'])), "RuntimeException: Igor\\Worker::send()$needs");
 $workers = FakeWorkers::install();
 check('installed anew', thrown(fn() => Worker::send('upper', ['text' => 'x'])), 'RuntimeException: no background worker configured in this php_server');

@@ -31,6 +31,8 @@ abstract class Scheduler
     private float $skew = 0.0;
     /** @var array{resource, resource, resource}|null */
     private ?array $descriptors = null;
+    /** Whether the cycle collector is to be switched on again. */
+    private bool $collects = false;
 
     public function now(): float
     {
@@ -138,6 +140,10 @@ abstract class Scheduler
             }
             $pool->runs = [];
         }
+        if ($name === null && $this->collects) {
+            $this->collects = false;
+            gc_enable();
+        }
     }
 
     /** Unwinds a Fiber that does not end by itself. What it says and throws on the way is of no interest. */
@@ -165,6 +171,12 @@ abstract class Scheduler
 
     protected function start(Pool $pool): void
     {
+        // PHP (8.4, and most likely others) counts the variables of a file that was included in a Fiber twice
+        // when it collects cycles while that Fiber is suspended, and may free what is still used.
+        if (!is_callable($pool->worker) && gc_enabled()) {
+            gc_disable();
+            $this->collects = true;
+        }
         $run = new WorkerRun($pool);
         $run->fiber = new \Fiber(static function () use ($pool): void {
             self::script($pool->worker, $pool->name);
