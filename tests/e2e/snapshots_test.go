@@ -258,3 +258,62 @@ func TestSnapshotsInWorkerMode(t *testing.T) {
 	s.Get("/b/?wrong=1").MustBe(200, "frankenphp_worker_set_vars()"+only+"frankenphp_worker_task_receive()"+only+
 		"frankenphp_worker_get_signaling_stream()"+only+"Igor\\Worker::current()"+only)
 }
+
+// A reload that changes the worker leaves its last snapshot readable until the new one publishes; one that
+// does not touch it leaves the very worker.
+func TestSnapshotsAcrossAReload(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	site := func(version, more string) string {
+		return "php_server {\n" + more + backgroundWorker("v", "worker.php", "num 1", "env VERSION "+version) + "}"
+	}
+	s := harness.StartSite(t, site("1", ""), harness.Files{
+		"worker.php": fmt.Sprintf(`<?php
+			$inbox = Igor\Worker::current();
+			$version = $_SERVER['VERSION'];
+			$inbox->receive(0); // ready
+			while (!file_exists('%s/' . $version) && !$inbox->isStopping()) usleep(1000);
+			frankenphp_worker_set_vars(['version' => $version, 'boot' => bin2hex(random_bytes(8))]);
+			while ($inbox->receive());`, dir),
+		"index.php": `<?php echo json_encode(frankenphp_worker_get_vars('v', (float) ($_GET['timeout'] ?? 0)));`,
+	})
+	type vars struct{ Version, Boot string }
+	publish := func(version string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, version), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Caddy closes connections that nobody has accepted when it takes up another configuration.
+	read := func() vars {
+		t.Helper()
+		var r harness.Response
+		eventually(t, "an answer", func() (err error) {
+			r, err = s.TryGet("/")
+			return err
+		})
+		return jsonOf[vars](t, r)
+	}
+	publish("1")
+	first := jsonOf[vars](t, s.Get("/?timeout=20"))
+	if first.Version != "1" {
+		t.Fatalf("%+v", first)
+	}
+	s.Reload(harness.Config{Site: site("1", backgroundWorker("another", "worker.php"))}).MustContain(200)
+	if now := read(); now != first {
+		t.Errorf("a reload that leaves the worker as it is: %+v, before %+v", now, first)
+	}
+	s.Reload(harness.Config{Site: site("2", "")}).MustContain(200)
+	for range 5 {
+		if now := read(); now != first {
+			t.Errorf("before the new worker has published: %+v, want %+v", now, first)
+		}
+	}
+	publish("2")
+	eventually(t, "the new worker's snapshot", func() error {
+		if now := read(); now.Version != "2" {
+			return fmt.Errorf("%+v", now)
+		}
+		return nil
+	})
+}
