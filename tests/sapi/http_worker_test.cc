@@ -6,6 +6,7 @@
 #include <fstream>
 #include <thread>
 
+#include "sapi/php_thread.h"
 #include "tests/sapi/http_host.h"
 
 namespace igor::testing {
@@ -616,6 +617,9 @@ TEST_F(HttpWorkers, AWorkerThatCannotBeEndedIsReplacedAndItsClientAnswered) {
   EXPECT_EQ(response.status, 500);
   // Lets the thread that was left behind come to its end, so that the engine can be stopped.
   body(semaphore + "sem_remove($s);");
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (sapi::PhpThread::attached() > 1 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  EXPECT_EQ(sapi::PhpThread::attached(), 1u) << "the other is the one that took its place";
   EXPECT_EQ(igor_generation_close(generation_), IGOR_TIMEOUT) << "it says that a thread was left behind";
   generation_ = 0;
 }
