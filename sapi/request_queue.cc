@@ -51,29 +51,35 @@ bool RequestQueue::submit(HttpRequest& request, const std::shared_ptr<Pool>& poo
   WorkerSlot* slot;
   {
     Lock lock(mutex_);
-    if (idle_.empty()) {
-      crew_of(lock, pool);  // it may have no thread yet
+    // The pool may have no thread yet. One that stops has a successor, or nobody: anyone may serve what it gets.
+    const uint64_t age = pool->draining() ? 0 : crew_of(lock, pool).age;
+    Ref<HttpRequest> wanted(&request);
+    slot = hand_over(lock, wanted, age, kept);
+    if (slot == nullptr) {
       const Duration bound = pool->options().max_wait > Duration::zero() ? pool->options().max_wait : options_.max_wait;
       request.queued_in(shared_from_this(), wait_end(bound));
-      waiting_.push_back({Ref<HttpRequest>(&request), now()});
+      waiting_.push_back({std::move(wanted), now(), age});
       watch(lock, kStall);
       return true;
     }
-    slot = &hand_over(lock, Ref<HttpRequest>(&request), kept);
   }
   slot->wakeup().notify();
   return true;
 }
 
-// To the warmest of the idle workers; the caller wakes it without the lock.
-WorkerSlot& RequestQueue::hand_over(const Lock&, Ref<HttpRequest> request, std::shared_ptr<Pool>& kept) {
-  Seat& seat = *idle_.back();
-  idle_.pop_back();
+// To the warmest of the idle workers that may serve it; the caller wakes it without the lock. Null without one.
+WorkerSlot* RequestQueue::hand_over(const Lock&, Ref<HttpRequest>& request, uint64_t age,
+                                    std::shared_ptr<Pool>& kept) {
+  const auto found = std::find_if(idle_.rbegin(), idle_.rend(), [&](const Seat* one) { return one->age_ >= age; });
+  if (found == idle_.rend()) return nullptr;
+  Seat& seat = **found;
+  idle_.erase(std::next(found).base());
   seat.idle_ = false;
   seat.current_ = std::move(request);
+  seat.current_for_ = age;
   seat.waited_ = {};
   kept = seat.slot_.pool().shared_from_this();
-  return seat.slot_;
+  return &seat.slot_;
 }
 
 bool RequestQueue::withdraw(HttpRequest& request) noexcept {
@@ -131,6 +137,7 @@ void RequestQueue::join(Seat& seat) {
   Lock lock(mutex_);
   Crew& crew = crew_of(lock, seat.slot_.pool().shared_from_this());
   ++crew.here;
+  seat.age_ = crew.age;
   if (crew.coming > 0) --crew.coming;
   settle_budget(lock, crew);
   seats_.push_back(&seat);
@@ -155,10 +162,13 @@ HttpRequest* RequestQueue::take(Seat& seat, Interrupt* interrupt) noexcept {
   WorkerSlot& slot = seat.slot_;
   Lock lock(mutex_);
   if (slot.stopping() || interrupted(interrupt)) return nullptr;
-  if (!waiting_.empty()) {
-    seat.current_ = std::move(waiting_.front().request);
-    seat.waited_ = now() - waiting_.front().since;
-    waiting_.pop_front();
+  const auto next =
+      std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& one) { return one.age <= seat.age_; });
+  if (next != waiting_.end()) {
+    seat.current_ = std::move(next->request);
+    seat.current_for_ = next->age;
+    seat.waited_ = now() - next->since;
+    waiting_.erase(next);
     seat.current_->started();
     return seat.current_.get();
   }
@@ -195,15 +205,14 @@ HttpRequest* RequestQueue::take(Seat& seat, Interrupt* interrupt) noexcept {
   // Somebody else shall serve it: this script is about to be unwound.
   Ref<HttpRequest> back = std::move(seat.current_);
   seat.current_ = nullptr;
-  if (!idle_.empty()) {
-    std::shared_ptr<Pool> kept;
-    WorkerSlot& other = hand_over(lock, std::move(back), kept);
+  std::shared_ptr<Pool> kept;
+  if (WorkerSlot* other = hand_over(lock, back, seat.current_for_, kept)) {
     lock.unlock();
-    other.wakeup().notify();
+    other->wakeup().notify();
     return nullptr;
   }
   back->queued_in(shared_from_this(), HttpRequest::Clock::time_point::max());
-  waiting_.push_front({std::move(back), now()});
+  waiting_.push_front({std::move(back), now(), seat.current_for_});
   watch(lock, kStall);
   return nullptr;
 }
@@ -223,7 +232,7 @@ RequestQueue::Crew& RequestQueue::crew_of(const Lock&, const std::shared_ptr<Poo
   for (Crew& crew : crews_) {
     if (crew.key == pool.get() && !crew.pool.expired()) return crew;
   }
-  crews_.push_back({pool.get(), pool, pool->options().num});
+  crews_.push_back({pool.get(), pool, pool->options().num, ++ages_});
   return crews_.back();
 }
 
@@ -245,6 +254,24 @@ void RequestQueue::forget_gone_crews(const Lock& lock) {
   });
 }
 
+// Requests that came for a pool that stops (a configuration that did not start, after all) are anyone's to serve; the
+// caller wakes those who got one without the lock.
+void RequestQueue::give_to_anyone(const Lock& lock, std::vector<std::shared_ptr<Pool>>& kept,
+                                  std::vector<WorkerSlot*>& woken) {
+  std::erase_if(waiting_, [&](Waiting& one) {
+    const auto crew = std::find_if(crews_.begin(), crews_.end(), [&](const Crew& c) { return c.age == one.age; });
+    const std::shared_ptr<Pool> pool = crew == crews_.end() ? nullptr : crew->pool.lock();
+    if (!pool || pool->draining()) one.age = 0;
+    if (one.age != 0) return false;
+    std::shared_ptr<Pool> owner;
+    WorkerSlot* slot = hand_over(lock, one.request, 0, owner);
+    if (slot == nullptr) return false;
+    kept.push_back(std::move(owner));
+    woken.push_back(slot);
+    return true;
+  });
+}
+
 bool RequestQueue::may_retire(const Lock& lock, const Seat& seat) {
   const Crew& crew = crew_of(lock, seat.slot_.pool().shared_from_this());
   return crew.here - crew.retiring > crew.num;
@@ -262,15 +289,21 @@ void RequestQueue::watch(const Lock&, Duration in) {
 // On the timer's thread.
 void RequestQueue::look_after() {
   std::vector<std::shared_ptr<Pool>> pools;
+  std::vector<std::shared_ptr<Pool>> kept;  // own the slots while they are woken
+  std::vector<WorkerSlot*> woken;
+  bool waiting = false;
   {
     Lock lock(mutex_);
     watched_ = false;
     forget_gone_crews(lock);
-    if (waiting_.empty()) return;
+    give_to_anyone(lock, kept, woken);
+    waiting = !waiting_.empty();
     for (const Crew& crew : crews_) {
       if (auto pool = crew.pool.lock()) pools.push_back(std::move(pool));
     }
   }
+  for (WorkerSlot* slot : woken) slot->wakeup().notify();
+  if (!waiting) return;
   Duration next = kWatch;
   bool served = false;
   std::string why = "the worker is shutting down";

@@ -6,7 +6,9 @@
 // pool's max_wait, see RequestHolder.
 //
 // The queue lives longer than one pool: the successor of a pool (reload, restart, changed files) gets the
-// same queue (PoolOptions::host_data), so a request that waits is taken by whoever is there. While any waits,
+// same queue (PoolOptions::host_data), so a request that waits is taken by whoever is there; but one that came
+// for the successor is never served by the old code: pools have an age, and a worker takes no request that is
+// for a younger pool than its own. While any waits,
 // a timer looks after them: is there anybody left to serve them (else they are refused: the breaker is open,
 // or the pool stops without a successor), and would one worker more help (more than kStall waited for,
 // nobody idle, CPU left)? Workers are added up to the pool's max_threads, as long as the ThreadBudget of the
@@ -64,7 +66,9 @@ class RequestQueue final : public RequestHolder, public std::enable_shared_from_
     const std::shared_ptr<RequestQueue> queue_;
     WorkerSlot& slot_;
     // Under the queue's lock.
+    uint64_t age_ = 0;          // its pool's
     Ref<HttpRequest> current_;  // handed over, or being served
+    uint64_t current_for_ = 0;  // the age of the pool that it came for
     Duration waited_{};
     bool idle_ = false;
     bool aborted_ = false;  // the current request was
@@ -108,6 +112,7 @@ class RequestQueue final : public RequestHolder, public std::enable_shared_from_
     const Pool* key;
     std::weak_ptr<Pool> pool;
     uint32_t num;
+    uint64_t age;           // the higher, the later it came
     uint32_t here = 0;      // threads that have joined
     uint32_t coming = 0;    // were started by this queue, and have not joined yet
     uint32_t spare = 0;     // taken from the budget
@@ -116,14 +121,16 @@ class RequestQueue final : public RequestHolder, public std::enable_shared_from_
   struct Waiting {
     Ref<HttpRequest> request;
     TimePoint since;
+    uint64_t age;  // of the pool that it came for
   };
 
-  WorkerSlot& hand_over(const Lock&, Ref<HttpRequest> request, std::shared_ptr<Pool>& kept);
+  WorkerSlot* hand_over(const Lock&, Ref<HttpRequest>& request, uint64_t age, std::shared_ptr<Pool>& kept);
   void step_out(const Lock&, Seat& seat);
   Crew& crew_of(const Lock&, const std::shared_ptr<Pool>& pool);
   void settle_budget(const Lock&, Crew& crew);
   void forget_gone_crews(const Lock&);
   bool may_retire(const Lock&, const Seat& seat);
+  void give_to_anyone(const Lock&, std::vector<std::shared_ptr<Pool>>& kept, std::vector<WorkerSlot*>& woken);
   void watch(const Lock&, Duration in);
   void look_after();
   Duration grow_if_it_helps(const std::shared_ptr<Pool>& pool, const Pool::Stats& stats);
@@ -136,6 +143,7 @@ class RequestQueue final : public RequestHolder, public std::enable_shared_from_
   std::vector<Seat*> idle_;  // the last one is the warmest
   std::vector<Seat*> seats_;
   std::vector<Crew> crews_;
+  uint64_t ages_ = 0;
   bool watched_ = false;
 };
 

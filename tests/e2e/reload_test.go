@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,6 +70,28 @@ func reloadSite(reloads int) string {
 	header X-Reloads %d`, reloads/2, reloads/2, reloads)
 }
 
+// closedByReload says that a request got no answer because Caddy opens the port anew for each configuration (SO_REUSEPORT),
+// and closes the old one with the connections in its queue, with a plain "respond" as with PHP.
+func closedByReload(r harness.Response, err error) bool {
+	return r.Status == 0 && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF))
+}
+
+// getAfterReload is Get of the configuration that says it is this revision: the one before may still answer on connections
+// that are open, and its port may still be closing.
+func getAfterReload(t testing.TB, s *harness.Server, revision int, path string) harness.Response {
+	t.Helper()
+	for {
+		r, err := s.TryGet(path)
+		if closedByReload(r, err) || err == nil && r.Header.Get("X-Revision") != fmt.Sprint(revision) {
+			continue
+		}
+		if err != nil {
+			t.Fatalf("GET %s: %v", path, err)
+		}
+		return r
+	}
+}
+
 // Fifty reloads under load: no request and no task is lost, workers whose configuration is the same live on, and those whose
 // configuration is another are others.
 func TestFiftyReloadsLoseNothing(t *testing.T) {
@@ -101,9 +126,7 @@ func TestFiftyReloadsLoseNothing(t *testing.T) {
 	ask := func(i int) {
 		v := fmt.Sprint(next.Add(1))
 		r, err := s.TryGet(fmt.Sprintf(strings.Replace(targets[i].path, "%d", "%s", 1), v))
-		// Caddy opens the port anew for each configuration (SO_REUSEPORT), and closes the old one with the connections in its
-		// queue, with a plain "respond" as with PHP. What was answered must be right.
-		if r.Status == 0 && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)) {
+		if closedByReload(r, err) {
 			resets[i].Add(1)
 			return
 		}
@@ -182,4 +205,136 @@ func TestFiftyReloadsLoseNothing(t *testing.T) {
 			t.Errorf("%s: %d revisions", target.path, len(boots[i]))
 		}
 	}
+}
+
+// What a reload makes of workers whose script was changed, whose site moved in the file, and whose new form is broken.
+func TestReloadJudgesEachPool(t *testing.T) {
+	t.Parallel()
+	const ok = http.StatusOK
+	revision := 0
+	site := func(before, lines string) string {
+		return fmt.Sprintf("header X-Revision %d\n", revision) + before + `php_server {
+			name app
+			worker {
+				file stable.php
+				num 1
+				` + lines + `
+			}
+			worker {
+				file background.php
+				name stable
+				background
+				num 1
+				env REV fixed
+			}
+		}`
+	}
+	s := harness.Start(t, harness.Config{Site: site("", ""), Files: reloadFiles})
+	who := func() (answering, background string) {
+		t.Helper()
+		answering, _, _ = strings.Cut(getAfterReload(t, s, revision, "/stable.php?v=1").MustContain(ok, "fixed 1").Body, " ")
+		background, _, _ = strings.Cut(getAfterReload(t, s, revision, "/?to=stable&v=1").MustContain(ok, "fixed 1").Body, " ")
+		return answering, background
+	}
+	reload := func(config string, want int) string {
+		t.Helper()
+		config = strings.Replace(config, fmt.Sprintf("X-Revision %d\n", revision), fmt.Sprintf("X-Revision %d\n", revision+1), 1)
+		r := s.Reload(harness.Config{Site: config})
+		if r.Status != want {
+			t.Fatalf("the reload answered %d %s, want %d", r.Status, r.Body, want)
+		}
+		if want == ok {
+			revision++
+		}
+		return r.Body
+	}
+	answering, background := who()
+
+	// Another php_server comes before it in the file.
+	reload(site("handle /other/* {\n php_server\n}\n", ""), ok)
+	if h, b := who(); h != answering || b != background {
+		t.Error("workers were restarted because of another site")
+	}
+	// Neither a configuration that can't work, nor one whose worker does not start, touches those that run.
+	writeFile(t, s, "broken.php", `<?php throw new LogicException('not today');`)
+	answer := reload(strings.Replace(site("", ""), "worker {", "worker broken.php 1\nworker {", 1), http.StatusBadRequest)
+	if !strings.Contains(answer, "not today") || !strings.Contains(answer, "broken.php") {
+		t.Errorf("a worker that does not start: %s", answer)
+	}
+	reload(site("", "max_requests none"), http.StatusBadRequest)
+	if h, b := who(); h != answering || b != background {
+		t.Error("workers were restarted because of a configuration that failed")
+	}
+	// The one whose script has changed is another, also with the same settings.
+	writeFile(t, s, "stable.php", strings.Replace(reloadFiles["stable.php"], "<?php", "<?php /* changed */", 1))
+	reload(site("respond /x x\n", ""), ok)
+	h, b := who()
+	if h == answering || b != background {
+		t.Errorf("after a change of the HTTP worker's script: it is another: %v, the other is another: %v", h != answering, b != background)
+	}
+	reload(site("", "env X y"), ok)
+	if again, b := who(); again == h || b != background {
+		t.Errorf("after a change of the HTTP worker's settings: it is another: %v, the other is another: %v", again != h, b != background)
+	}
+}
+
+// writeFile puts a file into the server's root at once.
+func writeFile(t testing.TB, s *harness.Server, name, text string) {
+	t.Helper()
+	path := filepath.Join(s.Root, name)
+	if err := os.WriteFile(path+".new", []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// While a configuration starts whose HTTP worker never becomes ready, requests may already come to it: Caddy starts its apps
+// in any order. They are answered by the workers that go on.
+func TestReloadThatFailsUnderLoad(t *testing.T) {
+	t.Parallel()
+	site := func(lines string) string {
+		return "php_server {\nworker {\nfile app.php\nnum 1\nmax_consecutive_failures 3\nrestart_backoff 20ms 50ms\n" + lines + "\n}\n}"
+	}
+	s := harness.Start(t, harness.Config{Site: site(""), Files: harness.Files{
+		"app.php": `<?php
+			if (isset($_SERVER['BROKEN'])) throw new LogicException('not this one');
+			while (frankenphp_handle_request(fn() => print('fine')));`,
+	}})
+	var served atomic.Int64
+	stop := make(chan struct{})
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				r, err := s.TryGet("/app.php")
+				if closedByReload(r, err) {
+					continue
+				}
+				if err != nil || r.Status != http.StatusOK || r.Body != "fine" {
+					t.Errorf("while a configuration failed to start: %d %q, %v", r.Status, r.Body, err)
+					return
+				}
+				served.Add(1)
+			}
+		})
+	}
+	for n := range 6 {
+		before := served.Load()
+		r := s.Reload(harness.Config{Site: site(fmt.Sprintf("env BROKEN %d", n))})
+		if r.Status != http.StatusBadRequest || !strings.Contains(r.Body, "not this one") {
+			t.Errorf("a worker that does not start: %d %s", r.Status, r.Body)
+		}
+		for served.Load() < before+4 && !t.Failed() {
+			runtime.Gosched()
+		}
+	}
+	close(stop)
+	clients.Wait()
 }

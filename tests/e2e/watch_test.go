@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -120,5 +121,59 @@ func TestWatch(t *testing.T) {
 	change("b", "lib/b/code.php", `<?php return 'two';`)
 	if boot, code := ask("b"); boot == firstB || code != "two" {
 		t.Errorf("b after its change: %s, %q", boot, code)
+	}
+}
+
+// HTTP workers that are restarted because of a change: no request is lost, and each is answered by either code.
+func TestWatchUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := harness.StartSite(t, `php_server {
+		worker {
+			file app.php
+			num 2
+			watch lib/*.php
+		}
+	}`, harness.Files{
+		"app.php": `<?php
+			$code = require __DIR__ . '/lib/code.php';
+			while (frankenphp_handle_request(function () use ($code) { usleep(500); echo "code $code"; }));`,
+		"lib/code.php": `<?php return 0;`,
+	})
+	stop := make(chan struct{})
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if r, err := s.TryGet("/app.php"); err != nil || r.Status != http.StatusOK || !strings.HasPrefix(r.Body, "code ") {
+					t.Errorf("while files change: %d %q, %v", r.Status, r.Body, err)
+					return
+				}
+			}
+		})
+	}
+	for version := 1; version <= 5 && !t.Failed(); version++ {
+		temporary := filepath.Join(s.Root, "lib/code.tmp")
+		if err := os.WriteFile(temporary, fmt.Appendf(nil, "<?php return %d;", version), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(temporary, filepath.Join(s.Root, "lib/code.php")); err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf("code %d", version)
+		for begin := time.Now(); s.Get("/app.php").Body != want; {
+			if time.Since(begin) > 20*time.Second {
+				t.Fatalf("version %d does not come; the log:\n%s", version, s.Log.Tail(20))
+			}
+		}
+	}
+	close(stop)
+	clients.Wait()
+	if failures := s.Log.Find("the old ones go on"); len(failures) > 0 {
+		t.Errorf("a restart failed: %s", failures[0].Raw)
 	}
 }
