@@ -250,8 +250,14 @@ func startError(w http.ResponseWriter, err error) error {
 	if errors.Is(err, bridge.ErrInvalid) {
 		return caddyhttp.Error(http.StatusBadRequest, err) // a NUL byte where PHP can have none
 	}
+	if errors.Is(err, bridge.ErrGone) {
+		err = errClosed
+	}
 	return unavailable(w, err)
 }
+
+// errClosed says that a request came for a configuration that did not start after all, or is drained.
+var errClosed = errors.New("the configuration that this request came for is closed; the one that serves answers the next")
 
 // bodyError is the answer to a body that could not be read: what a handler that bounds bodies says of it, or what nobody
 // hears, because the client has gone.
