@@ -11,6 +11,7 @@
 
 extern "C" {
 #include <zend_ini_scanner.h>
+#include <zend_smart_str.h>
 #include <ext/standard/basic_functions.h>
 #include <ext/standard/file.h>
 #include <ext/standard/php_filestat.h>
@@ -126,6 +127,17 @@ void deactivate_sapi() {
   SG(request_info).current_user = nullptr;
 }
 
+// The rewriting of URLs in output, whose buffers the engine frees only when the script ends.
+void stop_rewriting(url_adapt_state_ex_t& state) {
+  if (!state.active) return;
+  smart_str_free(&state.result);
+  smart_str_free(&state.buf);
+  smart_str_free(&state.tag);
+  smart_str_free(&state.arg);
+  smart_str_free(&state.attr_val);
+  state.active = 0;
+}
+
 // --- Streams ------------------------------------------------------------------------------------------------
 
 // Streams on php://input share the request's body, which is about to go.
@@ -190,6 +202,7 @@ void RequestState::take_boot_state() {
   if (BG(locale_changed)) {
     const char* const locale = std::setlocale(LC_ALL, nullptr);
     locale_ = zend_string_init(locale, std::strlen(locale), false);
+    if (BG(ctype_string)) ctype_ = zend_string_copy(BG(ctype_string));
     BG(locale_changed) = false;
   }
   BG(umask) = -1;
@@ -447,8 +460,8 @@ void RequestState::reset_request() {
   }
   php_url_scanner_reset_vars();
   php_url_scanner_reset_session_vars();
-  BG(url_adapt_output_ex).active = 0;
-  BG(url_adapt_session_ex).active = 0;
+  stop_rewriting(BG(url_adapt_output_ex));
+  stop_rewriting(BG(url_adapt_session_ex));
   if (BG(umask) != -1) {
     umask(BG(umask));
     BG(umask) = -1;
@@ -457,6 +470,8 @@ void RequestState::reset_request() {
     std::setlocale(LC_ALL, locale_ ? ZSTR_VAL(locale_) : "C");
     if (!locale_) zend_reset_lc_ctype_locale();
     zend_update_current_locale();
+    if (BG(ctype_string)) zend_string_release(BG(ctype_string));
+    BG(ctype_string) = ctype_ ? zend_string_copy(ctype_) : nullptr;
     BG(locale_changed) = false;
   }
   if (FG(default_context) != default_context_) {
@@ -488,6 +503,7 @@ void RequestState::leave_run() {
   if (session_class_) zend_string_release(session_class_);
   if (directory_) zend_string_release(directory_);
   if (locale_) zend_string_release(locale_);
+  if (ctype_) zend_string_release(ctype_);
 }
 
 }  // namespace igor::sapi

@@ -61,6 +61,7 @@ class RequestState {
   bool in_request_ = false;
   zend_string* directory_ = nullptr;
   zend_string* locale_ = nullptr;
+  zend_string* ctype_ = nullptr;  // what the engine remembers of it
   void* default_context_ = nullptr;
   zval settled_[kSettledFunctions] = {};  // what the functions of kSettled answered
   zval session_handlers_[kSessionHandlers] = {};

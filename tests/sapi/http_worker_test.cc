@@ -263,8 +263,11 @@ TEST_F(HttpWorkers, OtherState) {
           "mb_http_output('SJIS');",
           "echo json_encode([mb_internal_encoding(), mb_substitute_character(), mb_language(), mb_detect_order(), "
           "mb_http_output()]);");
-  no_leak("libxml_use_internal_errors(true); simplexml_load_string('<a>');",
-          "echo json_encode([libxml_use_internal_errors(), count(libxml_get_errors()), libxml_get_last_error()]);");
+  // A sanitized PHP is built without the libraries that libxml needs.
+  if (body("echo extension_loaded('simplexml') ? 'there' : 'missing';") == "there") {
+    no_leak("libxml_use_internal_errors(true); simplexml_load_string('<a>');",
+            "echo json_encode([libxml_use_internal_errors(), count(libxml_get_errors()), libxml_get_last_error()]);");
+  }
   no_leak("strtok('one two three', ' ');", "echo json_encode(strtok(' '));");
   no_leak("@trigger_error('leak');", "echo json_encode(error_get_last());");
   no_leak("chdir('/');", "echo getcwd();");
@@ -432,6 +435,7 @@ TEST_F(HttpWorkers, RecyclingByRequests) {
 }
 
 TEST_F(HttpWorkers, RecyclingByMemory) {
+  if (!memory_limit_works()) GTEST_SKIP() << "USE_ZEND_ALLOC=0: the engine does not count its memory";
   serve("", [](igor_pool_options& options) { options.max_memory = 16 << 20; });
   const Response small = ask("$x = str_repeat('x', 30 << 20); echo 'freed again';");
   EXPECT_EQ(ask("echo 1;").header("X-Run"), small.header("X-Run"));
