@@ -320,9 +320,6 @@ func adminControl(action bridge.Action, name string) func(http.ResponseWriter, *
 		if err != nil {
 			return err
 		}
-		if p.Handle == 0 {
-			return errCatchAll(p)
-		}
 		if p.Kind == kindRequests && action != bridge.Restart {
 			return adminError(http.StatusConflict, "pool %q handles requests, and nobody would want them to wait: it can be restarted, but not be made to %s; background workers can", p.Name, name)
 		}
@@ -340,17 +337,10 @@ func adminControl(action bridge.Action, name string) func(http.ResponseWriter, *
 	}
 }
 
-func errCatchAll(p *PoolReport) error {
-	return adminError(http.StatusConflict, `pool %q was made by the catch-all worker, for a name that is in no configuration, and can't be steered by itself; give it a "worker" of its own`, p.Name)
-}
-
 func adminRestartWorker(w http.ResponseWriter, r *http.Request, segments []string) error {
 	p, err := lookUp(r, segments[0], segments[1])
 	if err != nil {
 		return err
-	}
-	if p.Handle == 0 {
-		return errCatchAll(p)
 	}
 	index, err := strconv.ParseUint(segments[2], 10, 32)
 	if err == nil {

@@ -48,9 +48,6 @@ func restartAll(r *http.Request) error {
 		scope := &report.Scopes[i]
 		for j := range scope.Pools {
 			p := &scope.Pools[j]
-			if p.Handle == 0 {
-				continue
-			}
 			slots <- struct{}{}
 			all.Go(func() {
 				defer func() { <-slots }()

@@ -97,8 +97,8 @@ func TestAdminSteers(t *testing.T) {
 		{"POST", "/igor/pools/php_server%201/thumbs/restart", nil, 409, `add "?kind=tasks"`, ""},
 		{"POST", "/igor/pools/php_server%201/thumbs/restart?kind=requests", nil, 200, `"handle":14`, "restart 14"},
 		{"POST", "/igor/pools/php_server%201/thumbs/restart?kind=http", nil, 400, `must be "tasks" or "requests"`, ""},
-		{"POST", "/igor/pools/php_server%201/a%2Fb/restart", nil, 409, "catch-all", ""},
-		{"POST", "/igor/pools/php_server%201/a%2Fb/workers/0/restart", nil, 409, "catch-all", ""},
+		{"POST", "/igor/pools/php_server%201/a%2Fb/restart", nil, 200, `"catch_all":true`, "restart 15"},
+		{"POST", "/igor/pools/php_server%201/a%2Fb/workers/0/restart", nil, 200, "", "restart worker 0 of 15"},
 		{"POST", "/igor/pools/global/nobody/pause", nil, 404, "GET /igor/pools lists", ""},
 		{"POST", "/igor/pools/nowhere/thumbs/pause", nil, 404, `no pool "thumbs" in scope "nowhere"`, ""},
 		{"POST", "/igor/pools/global/thumbs/stop", nil, 404, "no endpoint", ""},
@@ -174,7 +174,7 @@ func TestFrankenPHPRestart(t *testing.T) {
 	if status != 200 || body != "workers restarted successfully\n" {
 		t.Errorf("answers %d %q", status, body)
 	}
-	if calls := o.calls(); !slices.Equal(calls, []string{"restart 11", "restart 12", "restart 13", "restart 14"}) {
+	if calls := o.calls(); !slices.Equal(calls, []string{"restart 11", "restart 12", "restart 13", "restart 14", "restart 15"}) {
 		t.Errorf("restarted %q", calls)
 	}
 	o.answers["restart 12"] = errors.New("Parse error on line 3")

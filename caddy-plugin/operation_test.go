@@ -162,7 +162,7 @@ func testReport() Report {
 					Histograms: testHistograms(0, 0, 0, 0),
 				},
 				{
-					Name: "a/b", Kind: kindTasks, File: "/srv/app/any.php", CatchAll: true, MaxThreads: 1,
+					Handle: 15, Name: "a/b", Kind: kindTasks, File: "/srv/app/any.php", CatchAll: true, MaxThreads: 1,
 					State: "running", Breaker: breakerClosed, Queue: QueueReport{Bound: 10},
 					Counters:   CounterReport{Restarts: map[string]uint64{"ended": 0}},
 					Histograms: testHistograms(0, 0, 0, 0),

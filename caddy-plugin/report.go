@@ -49,7 +49,7 @@ type ScopeReport struct {
 
 // PoolReport tells of one pool.
 type PoolReport struct {
-	Handle              bridge.Pool      `json:"handle"` // 0: the catch-all made it
+	Handle              bridge.Pool      `json:"handle"`
 	Name                string           `json:"name"`
 	Kind                string           `json:"kind"` // kindTasks or kindRequests
 	File                string           `json:"file"`

@@ -25,6 +25,7 @@ struct GenerationEntry {
   std::mutex mutex;                 // guards the handles and serializes building
   std::vector<igor_handle> scopes;  // stale when the generation closes
   std::vector<igor_handle> pools;   // likewise
+  bool closed = false;              // no more of them
 };
 
 using Generations = HandleTable<std::shared_ptr<GenerationEntry>>;
@@ -139,6 +140,7 @@ size_t close_generation(const std::shared_ptr<GenerationEntry>& entry) {
   std::vector<igor_handle> scope_handles, pool_handles;
   {
     std::lock_guard lock(entry->mutex);
+    entry->closed = true;
     scope_handles.swap(entry->scopes);
     pool_handles.swap(entry->pools);
   }
@@ -176,6 +178,18 @@ bool find_generation(igor_handle handle, GenerationView& view) {
   for (const igor_handle pool : entry->pools) {
     if (const auto named = pools().find(pool)) {
       view.pools.push_back({pool, named->scope.get(), named->kind, named->name});
+    }
+  }
+  if (entry->closed) return true;
+  // What a catch-all has made is named when somebody looks.
+  for (const auto& scope : view.scopes) {
+    for (const auto& pool : scope->pools()) {
+      if (view.handle_of(*scope, *pool) != 0) continue;
+      const PoolOptions& options = pool->options();
+      const igor_handle made =
+          pools().insert(std::make_shared<PoolEntry>(PoolEntry{scope, options.kind, options.name}));
+      entry->pools.push_back(made);
+      view.pools.push_back({made, scope.get(), options.kind, options.name});
     }
   }
   return true;

@@ -30,9 +30,9 @@ struct GenerationView {
     PoolKind kind;
     std::string name;
   };
-  std::vector<Named> pools;  // those that igor_pool_add() has named
+  std::vector<Named> pools;  // by igor_pool_add(), or for the one who looks
 
-  // 0: a catch-all made it.
+  // 0: it was made after the view.
   igor_handle handle_of(const Scope& scope, const Pool& pool) const;
 };
 // False when the handle is stale. Any thread.
