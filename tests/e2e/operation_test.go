@@ -337,6 +337,33 @@ func TestAdminIsNotPublic(t *testing.T) {
 	}
 }
 
+// A pool that a catch-all made is in no configuration, and steered like any other.
+func TestCatchAllIsSteered(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.Config{
+		Files: operatedFiles,
+		Site:  "php_server {\n name shop\n worker obedient.php {\n  background\n }\n}",
+	})
+	if answer := s.AdminDo(http.MethodPost, obedientPath+"/restart", "", ""); answer.Status != 404 {
+		t.Errorf("before anybody named it: %d %s", answer.Status, answer.Body)
+	}
+	boot := bootOf(t, s)
+	post(t, s, obedientPath+"/restart")
+	again := bootOf(t, s)
+	if again == boot {
+		t.Error("the restart did nothing")
+	}
+	post(t, s, obedientPath+"/workers/0/restart")
+	third := bootOf(t, s)
+	if third == again {
+		t.Error("the restart of its worker did nothing")
+	}
+	s.AdminDo(http.MethodPost, "/frankenphp/workers/restart", "", "").MustContain(200, "successfully")
+	if bootOf(t, s) == third {
+		t.Error("the restart of all left it out")
+	}
+}
+
 // TestReadiness goes false when a breaker opens, and true again when the pool is mended; liveness does not mind.
 func TestReadiness(t *testing.T) {
 	t.Parallel()
