@@ -22,8 +22,8 @@ const (
 // permits bounds how many scripts run at once on the threads that call in. Those that are too many wait here, as goroutines
 // without a thread, first come first served.
 //
-// Under load permits are added from the spare threads, while the CPUs have room; when for a whole maxIdle there was always
-// one free that had been added, one is taken away again.
+// Under load permits are added from the spare threads, while the CPUs have room. As many of them as were free for a whole
+// maxIdle, all of that time, are taken away again.
 //
 // Thread-safe. Its lock is held for a few instructions, never while waiting.
 type permits struct {
@@ -35,10 +35,11 @@ type permits struct {
 
 	waiting atomic.Int64
 
+	lowest atomic.Int64 // fewest free ones since shrink looked last
+
 	mu     sync.Mutex
 	base   int
 	added  int
-	lowest int // fewest free ones since shrink looked last
 	shrink *time.Timer
 }
 
@@ -64,14 +65,16 @@ func newPermits(base, spare int, maxWait, maxIdle time.Duration, take func() boo
 func (p *permits) enter(ctx context.Context, closing <-chan struct{}) error {
 	select {
 	case <-p.free:
+		// Two at once may both store; either number is true of a moment in between.
+		if n := int64(len(p.free)); n < p.lowest.Load() {
+			p.lowest.Store(n)
+		}
 		return nil
 	default:
 	}
+	p.lowest.Store(0)
 	p.waiting.Add(1)
 	defer p.waiting.Add(-1)
-	p.mu.Lock()
-	p.lowest = 0
-	p.mu.Unlock()
 
 	var expired <-chan time.Time
 	if p.maxWait > 0 {
@@ -117,29 +120,30 @@ func (p *permits) add() bool {
 	}
 	p.added++
 	if p.shrink == nil {
-		p.lowest = 0
+		p.lowest.Store(0)
 		p.shrink = time.AfterFunc(p.maxIdle, p.remove)
 	}
 	return true
 }
 
-// remove takes one added permit away when there was always one to spare since it was called last.
+// remove takes away as many added permits as there were always to spare since it was called last.
 func (p *permits) remove() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.lowest > 0 {
+	for n := p.lowest.Load(); n > 0 && p.added > 0; n-- {
 		select {
 		case <-p.free:
 			p.added--
 			p.putBack()
 		default:
+			n = 0 // somebody was faster
 		}
 	}
 	if p.added == 0 {
 		p.shrink = nil
 		return
 	}
-	p.lowest = len(p.free)
+	p.lowest.Store(int64(len(p.free)))
 	p.shrink.Reset(p.maxIdle)
 }
 

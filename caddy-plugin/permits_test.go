@@ -57,6 +57,41 @@ func TestPermitsGrowUnderLoadAndShrinkAfterIt(t *testing.T) {
 	}
 }
 
+// What is needed now and then is kept: only permits that nobody took for the whole time go.
+func TestPermitsInUseStay(t *testing.T) {
+	var s spares
+	s.left.Store(3)
+	p := newPermits(1, 3, 0, time.Hour, s.take, s.putBack)
+	closing := make(chan struct{})
+	for range 4 {
+		if err := p.enter(t.Context(), closing); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 4 {
+		p.leave()
+	}
+	p.remove() // all were in use since it began
+	if c := p.count(); c.total != 4 {
+		t.Errorf("after a busy time: %+v", c)
+	}
+	for range 2 {
+		if err := p.enter(t.Context(), closing); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.leave()
+	p.leave()
+	p.remove() // two of the four were never in use
+	if c := p.count(); c.total != 2 || s.left.Load() != 2 {
+		t.Errorf("after a time for two: %+v, %d spare", c, s.left.Load())
+	}
+	p.remove()
+	if c := p.count(); c.total != 1 || s.left.Load() != 3 || p.shrink != nil {
+		t.Errorf("after an idle time: %+v, %d spare", c, s.left.Load())
+	}
+}
+
 func TestPermitsEndTheWait(t *testing.T) {
 	closing := make(chan struct{})
 	p := newPermits(1, 0, 20*time.Millisecond, 0, nil, nil)
