@@ -15,7 +15,8 @@ namespace {
 
 using namespace igor::api;
 
-zend_result start_module(int, int) {
+zend_result start_module(int, int module_number) {
+  register_igor_symbols(module_number);
   reason_class = register_class_Igor_Reason();
   task_failed_class = register_class_Igor_TaskFailed(spl_ce_RuntimeException);
   overflow_class = register_class_Igor_Overflow(spl_ce_RuntimeException);

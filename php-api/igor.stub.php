@@ -10,6 +10,30 @@
 namespace {
 
     /**
+     * A level of frankenphp_log().
+     * @var int
+     */
+    const FRANKENPHP_LOG_LEVEL_DEBUG = -4;
+
+    /**
+     * A level of frankenphp_log().
+     * @var int
+     */
+    const FRANKENPHP_LOG_LEVEL_INFO = 0;
+
+    /**
+     * A level of frankenphp_log().
+     * @var int
+     */
+    const FRANKENPHP_LOG_LEVEL_WARN = 4;
+
+    /**
+     * A level of frankenphp_log().
+     * @var int
+     */
+    const FRANKENPHP_LOG_LEVEL_ERROR = 8;
+
+    /**
      * Sends a task to a background worker and returns the stream of its updates.
      *
      * The worker is found by name in this php_server, else among the global ones, and started when it is
@@ -109,10 +133,10 @@ namespace {
     /**
      * Writes to the server's structured log.
      *
-     * @param int $level -4 debug, 0 info, 4 warning, 8 error
+     * @param int $level one of FRANKENPHP_LOG_LEVEL_*: -4 debug, 0 info, 4 warning, 8 error
      * @param array $context becomes fields of the record
      */
-    function frankenphp_log(string $message, int $level = 0, array $context = []): void {}
+    function frankenphp_log(string $message, int $level = FRANKENPHP_LOG_LEVEL_INFO, array $context = []): void {}
 }
 
 namespace Igor {

@@ -221,9 +221,9 @@ func TestScriptsLog(t *testing.T) {
 	t.Parallel()
 	s := harness.StartSite(t, "php_server", harness.Files{"index.php": `<?php
 		frankenphp_log('plain');
-		frankenphp_log('with context', 4, ['user' => 7, 'tags' => ['a', 'b'], 'level' => 'mine', 'text' => "ä\n"]);
-		frankenphp_log('broken', 8);
-		frankenphp_log('detail', -4);
+		frankenphp_log('with context', FRANKENPHP_LOG_LEVEL_WARN, ['user' => 7, 'tags' => ['a', 'b'], 'level' => 'mine', 'text' => "ä\n"]);
+		frankenphp_log('broken', FRANKENPHP_LOG_LEVEL_ERROR);
+		frankenphp_log('detail', FRANKENPHP_LOG_LEVEL_DEBUG);
 		error_log('from error_log');
 		file_put_contents('php://stderr', "to stderr\n");
 		echo "ok";`})
