@@ -65,12 +65,10 @@ func serveExchange[X exchange](w http.ResponseWriter, r *http.Request, x X, b *r
 				}
 				return unavailable(w, errOverloaded)
 			}
-			if !gone && !wroteHead && body.err != nil && event.Flags&bridge.Informational == 0 {
-				// The body was refused on its way in (too large, for one). PHP has seen a broken body, and the client
-				// learns why instead of what PHP made of that.
-				if handlerErr, ok := errors.AsType[caddyhttp.HandlerError](body.err); ok {
-					return handlerErr
-				}
+			if !gone && !wroteHead && body.broken() && event.Flags&bridge.Informational == 0 {
+				// The body was refused on its way in (too large, for one), or is not what HTTP allows. PHP has seen a broken
+				// body, and the client learns why instead of what PHP made of that.
+				return bodyError(body.err)
 			}
 			if !gone {
 				if event.Flags&bridge.Informational != 0 {
@@ -111,6 +109,9 @@ type bodyReader struct {
 	r   io.Reader
 	err error
 }
+
+// broken says whether the body ended other than at its end.
+func (b *bodyReader) broken() bool { return b.err != nil && b.err != io.EOF }
 
 // read gets the next piece, at most wanted bytes and what fits into buf.
 func (b *bodyReader) read(buf []byte, wanted uint64) (bridge.InputKind, []byte) {

@@ -259,8 +259,8 @@ func startError(w http.ResponseWriter, err error) error {
 // errClosed says that a request came for a configuration that did not start after all, or is drained.
 var errClosed = errors.New("the configuration that this request came for is closed; the one that serves answers the next")
 
-// bodyError is the answer to a body that could not be read: what a handler that bounds bodies says of it, or what nobody
-// hears, because the client has gone.
+// bodyError is the answer to a body that could not be read: what a handler that bounds bodies says of it, or else that the
+// client broke the rules of HTTP. When it broke off, nobody hears that.
 func bodyError(err error) error {
 	if handlerErr, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 		return handlerErr

@@ -324,6 +324,33 @@ func TestCutForm(t *testing.T) {
 	}
 }
 
+// A body that breaks the rules of chunks is the client's mistake, and it is told so: scripts and HTTP workers see only that
+// the body is broken.
+func TestMalformedChunks(t *testing.T) {
+	t.Parallel()
+	s := harness.StartSite(t, "php_server {\n worker worker.php 1\n}", harness.Files{
+		"index.php":  `<?php echo strlen(file_get_contents('php://input'));`,
+		"worker.php": `<?php while (frankenphp_handle_request(function () { echo strlen(file_get_contents('php://input')); })) {}`,
+	})
+	for _, script := range []string{"/index.php", "/worker.php"} {
+		for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded"} {
+			conn := dial(t, s)
+			conn.send(t, "POST "+script+" HTTP/1.1", "Host: "+strings.TrimPrefix(s.URL, "http://"), "Content-Type: "+kind,
+				"Transfer-Encoding: chunked", "", "3", "a=b", "no length", "")
+			response, err := http.ReadResponse(conn.Reader, nil)
+			if err != nil {
+				t.Fatalf("%s, %s: %v", script, kind, err)
+			}
+			if response.StatusCode != 400 {
+				body, _ := io.ReadAll(response.Body)
+				t.Errorf("%s, %s: broken chunks were answered %d %q, want 400", script, kind, response.StatusCode, body)
+			}
+			response.Body.Close()
+		}
+		s.Post(script, "text/plain", "whole").MustBe(200, "5")
+	}
+}
+
 // Caddy's own limit of bodies.
 func TestRequestBodyLimit(t *testing.T) {
 	t.Parallel()
