@@ -3,6 +3,7 @@ package igor
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"io"
 	"maps"
@@ -477,12 +478,16 @@ func TestDocumentRoots(t *testing.T) {
 }
 
 func TestPHPServerCommand(t *testing.T) {
-	site(t, map[string]string{"public/index.php": ""})
-	text, err := phpServerCaddyfile("example.com", "public", "127.0.0.1:8443", true, true, true)
+	site(t, map[string]string{"public/index.php": "", "public/a,b.php": "", "src/x.php": ""})
+	text, err := phpServerCaddyfile(phpServerFlags{
+		domain: "example.com", root: "public", listen: "127.0.0.1:8443", accessLog: true, debug: true, compress: true,
+		workers: []string{"public/index.php,3", "public/a,b.php,50%"}, watch: []string{defaultWatchPattern, "src/**/*.{php,twig}"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := adapt(t, text); err != nil {
+	config, err := adapt(t, text)
+	if err != nil {
 		t.Errorf("%v in\n%s", err, text)
 	}
 	for _, want := range []string{"https://example.com:8443 {", "bind 127.0.0.1", "root * `public`", "\tlog\n", "encode zstd gzip", "debug"} {
@@ -490,9 +495,52 @@ func TestPHPServerCommand(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
-	for _, bad := range [][3]string{{"", "nowhere", ""}, {"", "public/index.php", ""}, {"example.com", "", "8443"}, {"a{b", "", ""}} {
-		if text, err := phpServerCaddyfile(bad[0], bad[1], bad[2], false, false, false); err == nil {
-			t.Errorf("%v became\n%s", bad, text)
+	var adapted struct {
+		Apps struct {
+			Igor App `json:"igor"`
+		} `json:"apps"`
+	}
+	if err := json.Unmarshal(config, &adapted); err != nil {
+		t.Fatal(err)
+	}
+	workers := adapted.Apps.Igor.Workers
+	if len(workers) != 2 {
+		t.Fatalf("%d workers in\n%s", len(workers), config)
+	}
+	for i, want := range []WorkerConfig{{FileName: "public/index.php", Num: threads(3)}, {FileName: "public/a,b.php", Num: ThreadCount{Percent: 50}}} {
+		if w := workers[i]; !strings.HasSuffix(w.FileName, want.FileName) || w.Num != want.Num ||
+			!slices.Equal(w.Watch, []string{defaultWatchPattern, "src/**/*.{php,twig}"}) {
+			t.Errorf("worker %d: %+v", i, w)
+		}
+	}
+
+	for listen, want := range map[string]string{
+		"127.0.0.1:8080": "http://:8080 {\n\tbind 127.0.0.1\n", ":8080": "http://:8080 {\n\troot", "[::1]:8080": "http://:8080 {\n\tbind ::1\n", "": "http:// {\n\troot",
+	} {
+		text, err := phpServerCaddyfile(phpServerFlags{listen: listen})
+		if err != nil {
+			t.Fatalf("--listen %s: %v", listen, err)
+		}
+		if _, err := adapt(t, text); err != nil || !strings.Contains(text, want) {
+			t.Errorf("--listen %s: %v, want %q in\n%s", listen, err, want, text)
+		}
+	}
+	plain, err := phpServerCaddyfile(phpServerFlags{workers: []string{"public/index.php"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := adapt(t, plain); err != nil || strings.Contains(plain, "num") || strings.Contains(plain, "watch") {
+		t.Errorf("%v in\n%s", err, plain)
+	}
+	index := []string{"public/index.php"}
+	for _, bad := range []phpServerFlags{
+		{root: "nowhere"}, {root: "public/index.php"}, {domain: "example.com", listen: "8443"}, {domain: "a{b"},
+		{listen: "8080"}, {listen: "127.0.0.1"}, {listen: ":port"}, {listen: "http://localhost:8080"},
+		{workers: []string{""}}, {workers: []string{",2"}}, {workers: []string{"public/index.php,many"}}, {workers: []string{"a`b"}},
+		{watch: []string{"src"}}, {workers: index, watch: []string{""}}, {workers: index, watch: []string{"{$HOME}/*.php"}},
+	} {
+		if text, err := phpServerCaddyfile(bad); err == nil || !strings.HasPrefix(err.Error(), "php-server: ") {
+			t.Errorf("%+v: %v, and\n%s", bad, err, text)
 		}
 	}
 }
