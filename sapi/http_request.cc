@@ -55,7 +55,8 @@ bool HttpRequest::next(InputKind kind, std::string_view input, HttpEvent& event)
         lock.unlock();
         if (holder->withdraw(*this)) refuse();
         lock.lock();
-        queue_ = nullptr;  // withdrawn, or a thread has just taken it
+        // Withdrawn, or a thread has just taken it; or that has put it back already, with a new end.
+        if (Clock::now() >= queued_until_) queue_ = nullptr;
       }
     } else {
       caller_wakes_.wait(lock);
@@ -181,6 +182,7 @@ void HttpRequest::queued_in(std::shared_ptr<RequestHolder> holder, Clock::time_p
   Lock lock(mutex_);
   queue_ = std::move(holder);
   queued_until_ = until;
+  caller_wakes_.notify_one();  // of one that was handed over and put back: its caller waits without an end
 }
 
 void HttpRequest::started() noexcept {

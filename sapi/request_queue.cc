@@ -56,8 +56,7 @@ bool RequestQueue::submit(HttpRequest& request, const std::shared_ptr<Pool>& poo
     Ref<HttpRequest> wanted(&request);
     slot = hand_over(lock, wanted, age, kept);
     if (slot == nullptr) {
-      const Duration bound = pool->options().max_wait > Duration::zero() ? pool->options().max_wait : options_.max_wait;
-      request.queued_in(shared_from_this(), wait_end(bound));
+      request.queued_in(shared_from_this(), wait_end(max_wait(*pool)));
       waiting_.push_back({std::move(wanted), now(), age});
       watch(lock, kStall);
       return true;
@@ -65,6 +64,10 @@ bool RequestQueue::submit(HttpRequest& request, const std::shared_ptr<Pool>& poo
   }
   slot->wakeup().notify();
   return true;
+}
+
+Duration RequestQueue::max_wait(const Pool& pool) const {
+  return pool.options().max_wait > Duration::zero() ? pool.options().max_wait : options_.max_wait;
 }
 
 // To the warmest of the idle workers that may serve it; the caller wakes it without the lock. Null without one.
@@ -103,7 +106,8 @@ void RequestQueue::abort(WorkerSlot& slot) {
   {
     Lock lock(mutex_);
     for (Seat* seat : seats_) {
-      if (&seat->slot_ != &slot || !seat->current_) continue;
+      // What it was handed and has not taken it hands back, unharmed; should it take it after all, we are called again.
+      if (&seat->slot_ != &slot || !seat->taken_) continue;
       request = seat->current_;
       first = !std::exchange(seat->aborted_, true);
     }
@@ -141,6 +145,11 @@ void RequestQueue::join(Seat& seat) {
   if (crew.coming > 0) --crew.coming;
   settle_budget(lock, crew);
   seats_.push_back(&seat);
+  if (!may_retire(lock, seat)) return;
+  // One too many from now on: those that became idle before wait for no end yet.
+  for (Seat* one : idle_) {
+    if (one->age_ == seat.age_) one->slot_.wakeup().notify();
+  }
 }
 
 void RequestQueue::leave(Seat& seat) {
@@ -169,6 +178,7 @@ HttpRequest* RequestQueue::take(Seat& seat, Interrupt* interrupt) noexcept {
     seat.current_for_ = next->age;
     seat.waited_ = now() - next->since;
     waiting_.erase(next);
+    seat.taken_ = true;
     seat.current_->started();
     return seat.current_.get();
   }
@@ -201,7 +211,10 @@ HttpRequest* RequestQueue::take(Seat& seat, Interrupt* interrupt) noexcept {
     slot.wakeup().wait(ticket, until, interrupt);
     lock.lock();
   }
-  if (!interrupted(interrupt)) return seat.current_.get();
+  if (!interrupted(interrupt)) {
+    seat.taken_ = true;
+    return seat.current_.get();
+  }
   // Somebody else shall serve it: this script is about to be unwound.
   Ref<HttpRequest> back = std::move(seat.current_);
   seat.current_ = nullptr;
@@ -211,7 +224,7 @@ HttpRequest* RequestQueue::take(Seat& seat, Interrupt* interrupt) noexcept {
     other->wakeup().notify();
     return nullptr;
   }
-  back->queued_in(shared_from_this(), HttpRequest::Clock::time_point::max());
+  back->queued_in(shared_from_this(), wait_end(max_wait(slot.pool())));
   waiting_.push_front({std::move(back), now(), seat.current_for_});
   watch(lock, kStall);
   return nullptr;
@@ -222,7 +235,7 @@ void RequestQueue::done(Seat& seat) noexcept {
   Lock lock(mutex_);
   served = std::move(seat.current_);
   seat.current_ = nullptr;
-  seat.aborted_ = false;
+  seat.taken_ = seat.aborted_ = false;
   lock.unlock();
 }
 
@@ -245,6 +258,11 @@ void RequestQueue::settle_budget(const Lock&, Crew& crew) {
 }
 
 void RequestQueue::forget_gone_crews(const Lock& lock) {
+  // A successor takes over what waits, even if none of its threads has come yet.
+  for (size_t i = 0; i < crews_.size(); ++i) {
+    const std::shared_ptr<Pool> pool = crews_[i].pool.lock();
+    if (const auto successor = pool ? pool->successor() : nullptr) crew_of(lock, successor);
+  }
   std::erase_if(crews_, [&](Crew& crew) {
     const std::shared_ptr<Pool> pool = crew.pool.lock();
     if (pool && (!pool->draining() || crew.here != 0)) return false;
@@ -328,7 +346,7 @@ void RequestQueue::look_after() {
     }
   }
   if (!served) {
-    refuse_all(why);
+    refuse_all(pools, why);
     return;
   }
   Lock lock(mutex_);
@@ -340,9 +358,12 @@ Duration RequestQueue::grow_if_it_helps(const std::shared_ptr<Pool>& pool, const
   if (options_.budget == nullptr || stats.threads - stats.lost >= pool->options().max_threads) return kWatch;
   {
     Lock lock(mutex_);
+    const uint64_t age = crew_of(lock, pool).age;
+    const auto may_take = [age](const Waiting& one) { return one.age <= age; };
     // Those that start now will take some of them.
-    if (waiting_.size() <= stats.starting + stats.restarting) return kWatch;
-    if (now() - waiting_.front().since < kStall) return kStall;
+    const auto count = std::count_if(waiting_.begin(), waiting_.end(), may_take);
+    if (count <= int64_t{stats.starting} + stats.restarting) return kWatch;
+    if (now() - std::find_if(waiting_.begin(), waiting_.end(), may_take)->since < kStall) return kStall;
   }
   if (!options_.budget->any_left()) return kWatch;
   if (options_.cpu_left) {
@@ -376,11 +397,19 @@ Duration RequestQueue::grow_if_it_helps(const std::shared_ptr<Pool>& pool, const
   return kWatch;
 }
 
-void RequestQueue::refuse_all(const std::string& why) {
+// Unless a pool has come that is not among those that were asked.
+void RequestQueue::refuse_all(const std::vector<std::shared_ptr<Pool>>& asked, const std::string& why) {
   std::deque<Waiting> refused;
   std::string worker;
   {
     Lock lock(mutex_);
+    forget_gone_crews(lock);
+    for (const Crew& crew : crews_) {
+      const auto is_it = [&](const std::shared_ptr<Pool>& one) { return one.get() == crew.key; };
+      if (std::any_of(asked.begin(), asked.end(), is_it)) continue;
+      if (!waiting_.empty()) watch(lock, kStall);
+      return;
+    }
     refused.swap(waiting_);
     if (!crews_.empty()) {
       if (const auto pool = crews_.back().pool.lock()) worker = pool->options().name;

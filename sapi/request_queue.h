@@ -3,21 +3,22 @@
 // The pool (module/pool.h) is the workers' life: threads, restarts, breaker. This is their work. A worker
 // that asks (take) gets the oldest request, or becomes idle; a request that comes (submit) goes to the worker
 // that became idle last, because its caches and its memory are the warmest, or waits. It waits at most its
-// pool's max_wait, see RequestHolder.
+// pool's max_wait, see RequestHolder. A worker that is interrupted before it has taken what it was handed hands it
+// back, untouched: it goes to another, or is the first to wait, for max_wait again.
 //
 // The queue lives longer than one pool: the successor of a pool (reload, restart, changed files) gets the
 // same queue (PoolOptions::host_data), so a request that waits is taken by whoever is there; but one that came
 // for the successor is never served by the old code: pools have an age, and a worker takes no request that is
-// for a younger pool than its own. While any waits,
-// a timer looks after them: is there anybody left to serve them (else they are refused: the breaker is open,
-// or the pool stops without a successor), and would one worker more help (more than kStall waited for,
-// nobody idle, CPU left)? Workers are added up to the pool's max_threads, as long as the ThreadBudget of the
-// whole engine lasts; one beyond the pool's `num` that was idle for max_idle ends.
+// for a younger pool than its own. While any waits, a timer looks after them: is there anybody left to serve them (else they are refused: the breaker is open,
+// or the pool stops without a successor; a successor counts, and is started, before any of its threads has come),
+// and would one worker more help (more than kStall waited for by what its pool may serve, nobody idle, CPU left)?
+// Workers are added up to the pool's max_threads, as long as the ThreadBudget of the whole engine lasts; one beyond
+// the pool's `num` that was idle for max_idle ends, whether there were too many when it became idle or only later.
 //
 // Threads: submit, withdraw, abort and load from any; join, take, done and leave from the worker's thread.
 // Locks: one mutex, before a request's and a leaf otherwise; pools are called without it. Who wakes whom:
-// submit wakes one idle worker through its slot's wakeup(), which stop() and a drain notify too. Lifetime:
-// shared between the pools, their worker threads and the timer.
+// submit wakes one idle worker through its slot's wakeup(), which stop() and a drain notify too; join
+// wakes the idle ones when they have become too many. Lifetime: shared between the pools, their worker threads and the timer.
 #pragma once
 
 #include <cstdint>
@@ -71,6 +72,7 @@ class RequestQueue final : public RequestHolder, public std::enable_shared_from_
     uint64_t current_for_ = 0;  // the age of the pool that it came for
     Duration waited_{};
     bool idle_ = false;
+    bool taken_ = false;    // the current request was, by take()
     bool aborted_ = false;  // the current request was
     bool retiring_ = false;
     bool lost_ = false;
@@ -99,9 +101,10 @@ class RequestQueue final : public RequestHolder, public std::enable_shared_from_
   HttpRequest* take(Seat& seat, Interrupt* interrupt) noexcept;
   void done(Seat& seat) noexcept;
 
-  // Any thread: what the worker's request waits for ends, because the script is being interrupted. A request
-  // that is still there when the pool gives its worker up (it is blocked in a system call, say) is answered
-  // then, and the worker counts no more.
+  // Any thread: what the worker's request waits for ends, because the script is being interrupted; called again
+  // while it does not end. Not of a request that it has not taken yet, see take(). A request that is still there
+  // when the pool gives its worker up (it is blocked in a system call, say) is answered then, and the worker counts
+  // no more.
   void abort(WorkerSlot& slot);
 
  private:
@@ -124,6 +127,7 @@ class RequestQueue final : public RequestHolder, public std::enable_shared_from_
     uint64_t age;  // of the pool that it came for
   };
 
+  Duration max_wait(const Pool& pool) const;
   WorkerSlot* hand_over(const Lock&, Ref<HttpRequest>& request, uint64_t age, std::shared_ptr<Pool>& kept);
   void step_out(const Lock&, Seat& seat);
   Crew& crew_of(const Lock&, const std::shared_ptr<Pool>& pool);
@@ -134,7 +138,7 @@ class RequestQueue final : public RequestHolder, public std::enable_shared_from_
   void watch(const Lock&, Duration in);
   void look_after();
   Duration grow_if_it_helps(const std::shared_ptr<Pool>& pool, const Pool::Stats& stats);
-  void refuse_all(const std::string& why);
+  void refuse_all(const std::vector<std::shared_ptr<Pool>>& asked, const std::string& why);
   void give_up(const WorkerSlot& slot, HttpRequest& request);
 
   const Options options_;
