@@ -137,7 +137,7 @@ func checkPools(h *Health, report *Report, o *HealthOptions, still map[poolKey]s
 			}
 			if s := still[keyOf(scope, p)]; s.waiting >= patience && s.quiet >= patience {
 				h.add(problemWedged, scope.Label, p.Name, "%s is wedged: %d wait, the first for %v, and no worker has taken up, updated or ended anything for %v (%d of %d are busy); restart it, and look for what blocks its script",
-					p.title(scope.Label), p.Queue.Length, s.waiting.Truncate(time.Second), s.quiet.Truncate(time.Second), p.count("busy"), len(p.Workers))
+					p.title(scope.Label), p.Queue.Length, s.waiting.Truncate(time.Second), s.quiet.Truncate(time.Second), p.count("busy"), p.today())
 			}
 		}
 	}

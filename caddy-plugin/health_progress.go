@@ -85,16 +85,19 @@ func (g *progress) observe(report *Report, now time.Time) map[poolKey]stillness 
 func (p *PoolReport) oldestQueued() time.Duration {
 	var oldest int64
 	for i := range p.Tasks {
-		if p.Tasks[i].State == taskQueued {
+		if p.Tasks[i].State == taskQueued && !p.Tasks[i].Old {
 			oldest = max(oldest, p.Tasks[i].AgeMS)
 		}
 	}
 	return time.Duration(oldest) * time.Millisecond
 }
 
-// sinceLastChange is how long all workers have been in their states, or all that time when there are none.
+// sinceLastChange is how long all workers of today have been in their states, or all that time when there are none.
 func (p *PoolReport) sinceLastChange(all time.Duration) time.Duration {
 	for i := range p.Workers {
+		if p.Workers[i].Old {
+			continue // ends, whatever it does
+		}
 		all = min(all, time.Duration(p.Workers[i].SinceMS)*time.Millisecond)
 	}
 	return all

@@ -87,6 +87,7 @@ type WorkerReport struct {
 	Starts  uint64 `json:"starts"`
 	Memory  uint64 `json:"memory"`
 	Request string `json:"request,omitempty"`
+	Old     bool   `json:"old,omitempty"` // of workers that others have replaced: another may have this index
 }
 
 // TaskReport tells of a task that has not ended.
@@ -97,6 +98,7 @@ type TaskReport struct {
 	PayloadBytes uint64  `json:"payload_bytes"`
 	Sender       string  `json:"sender"`
 	Worker       *uint32 `json:"worker,omitempty"` // once it runs
+	Old          bool    `json:"old,omitempty"`    // of workers that others have replaced
 }
 
 // CounterReport counts since the pool was first configured; reloads and restarts do not begin again.
@@ -182,6 +184,17 @@ func (p *PoolReport) count(states ...string) int {
 			if p.Workers[i].State == state {
 				n++
 			}
+		}
+	}
+	return n
+}
+
+// today is how many workers there are without those that others have replaced.
+func (p *PoolReport) today() int {
+	n := 0
+	for i := range p.Workers {
+		if !p.Workers[i].Old {
+			n++
 		}
 	}
 	return n

@@ -139,7 +139,7 @@ func poolRow(scope *ScopeReport, p *PoolReport) []string {
 	}
 	return []string{
 		clean(scope.Label), name, p.Kind, state,
-		strconv.Itoa(p.count("idle", "busy")), strconv.Itoa(p.count("busy")), fmt.Sprintf("%d/%d", len(p.Workers), p.MaxThreads),
+		strconv.Itoa(p.count("idle", "busy")), strconv.Itoa(p.count("busy")), fmt.Sprintf("%d/%d", p.today(), p.MaxThreads),
 		queue, strconv.Itoa(inFlight), strconv.FormatUint(done, 10), strconv.FormatUint(c.FailedAll()+c.TimedOut, 10),
 		p.Histograms.quantile(&p.Histograms.Run, 0.5), p.Histograms.quantile(&p.Histograms.Run, 0.95),
 		strconv.FormatUint(restarts, 10), snapshot,

@@ -10,7 +10,10 @@ std::shared_ptr<Pool> Pool::create(PoolOptions options, WorkerHost& host, std::w
                                    const std::shared_ptr<Pool>& predecessor) {
   options.max_threads = std::max({options.max_threads, options.num, 1u});
   if (predecessor) options.host_data = predecessor->options_.host_data;
-  return std::shared_ptr<Pool>(new Pool(std::move(options), host, std::move(home), predecessor));
+  auto pool = std::shared_ptr<Pool>(new Pool(std::move(options), host, std::move(home), predecessor));
+  // From now on: after a reload it is a while until the old one drains, with the last of the old requests.
+  if (predecessor) pool->follows(predecessor);
+  return pool;
 }
 
 Pool::Pool(PoolOptions options, WorkerHost& host, std::weak_ptr<Scope> home, const std::shared_ptr<Pool>& predecessor)

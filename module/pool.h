@@ -15,7 +15,10 @@
 // Holders: the scopes in whose maps the pool is; a reload may keep a pool in the old configuration's scope and
 // in the new one's. When the last lets go the pool is to drain.
 //
-// Ownership: shared. Tasks hold their pool; a pool holds its successor; a worker's thread holds its pool, so a
+// A successor's report lists the workers and tasks of those that it follows as well, until they have ended.
+//
+// Ownership: shared. Tasks hold their pool; a pool holds its successor, and knows its predecessors only weakly: they
+// live as long as their threads and tasks do. A worker's thread holds its pool, so a
 // thread that had to be left behind never touches freed memory. The WorkerHost must outlive everything.
 //
 // Locks: mutex_, one per pool: dispatch, slots' states, lifecycle. Under it task locks and leaves (wake-up,
@@ -125,8 +128,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool restart(std::string& error);
   // Tells one worker to stop and starts it again. False when there is none of that index.
   bool restart_worker(uint32_t index);
-  // A task of this pool, accepted and not ended, or null.
+  // A task of this pool, or of one that it follows, accepted and not ended; or null.
   Ref<Task> find_task(uint64_t id);
+  // With what is left of those that it follows.
   PoolReport report();
 
   // --- tasks -------------------------------------------------------------------------------------
@@ -231,6 +235,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   static SendResult await_admission(Lock&, Pool*& at, Task& task, TimePoint deadline, Interrupt* interrupt);
   void receive(std::vector<Ref<Task>> tasks);
   void take_charge();
+  void follows(const std::shared_ptr<Pool>& predecessor);
+  std::vector<std::shared_ptr<Pool>> predecessors();
+  Ref<Task> find_own_task(uint64_t id);
+  PoolReport own_report();
   void hold_back(Lock&, Hold hold);
 
   const PoolOptions options_;
@@ -255,6 +263,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Payload held_back_;  // what a successor published before it took charge
   bool has_held_back_ = false;
   std::vector<std::weak_ptr<Scope>> holders_;
+  std::vector<std::weak_ptr<Pool>> predecessors_;  // that it was made to follow, or that drain in its favour
   bool let_go_ = false;      // by the last holder
   bool restarting_ = false;  // a restart() is under way
   bool replaced_ = false;    // its successor is ready: nobody comes to hold this one any more

@@ -6,6 +6,7 @@
 #include "module/log.h"
 #include "module/pool.h"
 #include "module/timers.h"
+#include "module/times.h"
 
 namespace igor {
 
@@ -95,9 +96,8 @@ bool Pool::wait_ready(uint32_t count, TimePoint deadline, std::string& error, Fa
   if (draining()) {
     error = title() + " was told to stop before it was ready";
   } else if (supervision_.breaker_open()) {
-    const int failures = supervision_.consecutive_failures();
-    const std::string times = failures == 1 ? "once" : failures == 2 ? "twice" : std::to_string(failures) + " times";
-    error = title() + " (" + options_.file + ") failed " + times + " before it was ready";
+    const Times times(supervision_.consecutive_failures());
+    error = title() + " (" + options_.file + ") failed " + times.text() + " before it was ready";
   } else {
     error = title() + " (" + options_.file + ") was not ready in time: " + std::string(host_.ready_hint(options_));
   }
@@ -374,10 +374,21 @@ void Pool::log_run(WorkerSlot& slot, const RunOutcome& outcome, bool was_ready, 
   record.logger = "worker";
   const bool fine = outcome.clean && was_ready;
   record.level = fine ? kLogDebug : kLogWarn;
-  record.message = fine ? "background worker ended, starting it again" : "background worker failed";
-  if (breaker_open) {
-    record.level = kLogError;
+  if (breaker_open) record.level = kLogError;
+  // Whole sentences, so that who looks for one in the sources finds it.
+  const bool http = options_.kind == PoolKind::Requests;
+  if (breaker_open && http) {
+    record.message = "HTTP worker keeps failing, its breaker is open";
+  } else if (breaker_open) {
     record.message = "background worker keeps failing, its breaker is open";
+  } else if (fine && http) {
+    record.message = "HTTP worker ended, starting it again";
+  } else if (fine) {
+    record.message = "background worker ended, starting it again";
+  } else if (http) {
+    record.message = "HTTP worker failed";
+  } else {
+    record.message = "background worker failed";
   }
   record.fields = {{"worker", options_.name},
                    {"thread", slot.label()},
@@ -435,6 +446,7 @@ void Pool::begin_drain(std::shared_ptr<Pool> successor) {
   life_.notify_all();
   lock.unlock();
   if (successor_) {
+    successor_->follows(shared_from_this());
     successor_->take_charge();
     successor_->receive(std::move(unclaimed));
     return;

@@ -197,7 +197,36 @@ bool Pool::restart(std::string& error) {
   return true;
 }
 
+void Pool::follows(const std::shared_ptr<Pool>& predecessor) {
+  Lock lock(mutex_);
+  std::erase_if(predecessors_, [](const auto& one) { return one.expired(); });
+  predecessors_.push_back(predecessor);
+}
+
+// All that went before it and are still there, each once: a reload and a restart at the same time make two ways to one.
+std::vector<std::shared_ptr<Pool>> Pool::predecessors() {
+  std::vector<std::shared_ptr<Pool>> pools{shared_from_this()};
+  for (size_t i = 0; i < pools.size(); ++i) {
+    const auto pool = pools[i];
+    Lock lock(pool->mutex_);
+    for (const auto& one : pool->predecessors_) {
+      auto before = one.lock();
+      if (before && std::find(pools.begin(), pools.end(), before) == pools.end()) pools.push_back(std::move(before));
+    }
+  }
+  pools.erase(pools.begin());
+  return pools;
+}
+
 Ref<Task> Pool::find_task(uint64_t id) {
+  if (auto found = find_own_task(id)) return found;
+  for (const auto& pool : predecessors()) {
+    if (auto found = pool->find_own_task(id)) return found;
+  }
+  return nullptr;
+}
+
+Ref<Task> Pool::find_own_task(uint64_t id) {
   Lock lock(mutex_);
   for (const auto& slot : slots_) {
     if (slot->offered_ && slot->offered_->id() == id) return slot->offered_;
@@ -214,6 +243,12 @@ Ref<Task> Pool::find_task(uint64_t id) {
 // --- state, for display ------------------------------------------------------------------------------
 
 PoolReport Pool::report() {
+  PoolReport report = own_report();
+  for (const auto& pool : predecessors()) report.append_old(pool->own_report());
+  return report;
+}
+
+PoolReport Pool::own_report() {
   PoolReport report;
   const auto list = [&](const Task& task, const WorkerSlot* worker) {
     if (report.tasks.size() == PoolReport::kMostTasks) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "module/clock.h"
@@ -26,6 +27,7 @@ struct WorkerReport {
   uint64_t starts = 0;    // runs
   uint64_t memory = 0;    // bytes, as its host last said
   std::string activity;   // what it does, as its host says; empty when nothing
+  bool old = false;       // of a pool whose place was taken: another worker may have its index
 };
 
 struct TaskReport {
@@ -35,6 +37,7 @@ struct TaskReport {
   size_t payload_bytes = 0;
   Ref<const Origin> origin;  // may be null
   uint32_t worker = 0;       // when it runs
+  bool old = false;          // of a pool whose place was taken
 };
 
 struct PoolReport {
@@ -52,6 +55,26 @@ struct PoolReport {
   std::vector<WorkerReport> workers;  // not those that have ended
   std::vector<TaskReport> tasks;      // oldest of the queue first, then those that run; at most kMostTasks
   size_t tasks_omitted = 0;
+
+  // What is left of a pool that this one follows: its workers and tasks, marked as old.
+  void append_old(PoolReport&& before) {
+    for (WorkerReport& worker : before.workers) {
+      worker.old = true;
+      // Perhaps not told so yet: requests of the configuration before may still send to it.
+      if (worker.state != WorkerReport::State::Lost) worker.state = WorkerReport::State::Stopping;
+      workers.push_back(std::move(worker));
+    }
+    tasks_omitted += before.tasks_omitted;
+    for (TaskReport& task : before.tasks) {
+      if (tasks.size() == kMostTasks) {
+        ++tasks_omitted;
+        continue;
+      }
+      task.old = true;
+      tasks.push_back(std::move(task));
+    }
+  }
+
   struct Snapshot {
     uint64_t version = 0;
     TimePoint published{};

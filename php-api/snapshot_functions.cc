@@ -67,7 +67,7 @@ zval* vars_of(const sapi::PhpThread& thread, zend_string* name, TimePoint deadli
   CachedVars* cached = find_cached(state, name);
   if (cached != nullptr && up_to_date(*cached)) return &cached->value;
   if (cached == nullptr) {
-    if (!valid_worker_name(name) || !find_pool(state, thread.scope, name)) return nullptr;
+    if (!valid_worker_name(name) || !find_pool(state, thread, name)) return nullptr;
     cached = cache_pool(state, name);
   }
   const SendReport report = look(state, *cached, deadline, &sapi::PhpThread::current()->interrupt);

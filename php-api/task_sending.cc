@@ -6,6 +6,7 @@
 
 #include "module/activity.h"
 #include "module/scope.h"
+#include "module/times.h"
 #include "module/worker_slot.h"
 #include "php-api/task_failed.h"
 #include "php-api/task_stream.h"
@@ -53,6 +54,16 @@ SendReport send(ApiThread& state, php_stream* stream, TimePoint deadline, Interr
   return report;
 }
 
+// No call into the engine in here: a home is held while names are looked up in it. It is asked for each time,
+// because a script may run on over many reloads.
+Scope::Lookup look_up(const sapi::PhpThread& thread, std::string_view name, std::shared_ptr<Pool>& pool) {
+  if (thread.scope != nullptr) return thread.scope->find(name, pool);
+  if (thread.slot == nullptr) return Scope::Lookup::NoWorkers;
+  if (const auto home = thread.slot->pool().home()) return home->find(name, pool);
+  // Its configuration is gone, and it should be too.
+  return thread.slot->stopping() ? Scope::Lookup::Closed : Scope::Lookup::NoWorkers;
+}
+
 }  // namespace
 
 bool valid_worker_name(const zend_string* name) {
@@ -69,10 +80,8 @@ bool valid_worker_name(const zend_string* name) {
   return false;
 }
 
-bool find_pool(ApiThread& state, Scope* scope, zend_string* name) {
-  const auto found =
-      scope == nullptr ? Scope::Lookup::NoWorkers : scope->find({ZSTR_VAL(name), ZSTR_LEN(name)}, state.pool);
-  switch (found) {
+bool find_pool(ApiThread& state, const sapi::PhpThread& thread, zend_string* name) {
+  switch (look_up(thread, {ZSTR_VAL(name), ZSTR_LEN(name)}, state.pool)) {
     case Scope::Lookup::Found:
       return true;
     case Scope::Lookup::NoWorkers:
@@ -112,10 +121,9 @@ void throw_refusal(const SendReport& report, const zend_string* name, const Fail
       throw_failed(kAborted, failure);
       return;
     case Pool::SendResult::BreakerOpen:
-      snprintf(
-          text, sizeof text,
-          "background worker \"%s\" failed %d times in a row and is not started for now (max_consecutive_failures)",
-          worker, report.failures);
+      snprintf(text, sizeof text,
+               "background worker \"%s\" failed %s and is not started for now (max_consecutive_failures)", worker,
+               Times(report.failures, Times::InARow).text());
       throw_failed(text, failure);
       return;
     case Pool::SendResult::ShuttingDown:
@@ -166,7 +174,7 @@ php_stream* send_task(const char* function, zend_string* name, const zval* paylo
   sapi::PhpThread* const thread = require_thread(function);
   if (thread == nullptr || !valid_worker_name(name)) return nullptr;
   ApiThread& state = ApiThread::current();
-  if (!find_pool(state, thread->scope, name)) return nullptr;
+  if (!find_pool(state, *thread, name)) return nullptr;
   if (!sapi::encode_payload(payload, "$payload", state.pool->options().max_payload, state.payload)) return nullptr;
   php_stream* const stream = make_task_stream(TaskSide::Sender);
   const SendReport report = send(state, stream, deadline, &thread->interrupt, task_timeout);

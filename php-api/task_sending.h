@@ -20,8 +20,9 @@ struct SendReport {
 // False after throwing ValueError for argument 1.
 bool valid_worker_name(const zend_string* name);
 
-// Finds the pool of that name and keeps it in state.pool. False after throwing RuntimeException.
-bool find_pool(ApiThread& state, Scope* scope, zend_string* name);
+// Finds the pool that the name means for what runs on the thread now, and keeps it in state.pool. False after
+// throwing RuntimeException.
+bool find_pool(ApiThread& state, const sapi::PhpThread& thread, zend_string* name);
 
 // Throws what the report says; nothing for Accepted. The failure must outlive a bailout.
 void throw_refusal(const SendReport& report, const zend_string* name, const Failure& failure);

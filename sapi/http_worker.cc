@@ -32,7 +32,6 @@ HttpWorker::~HttpWorker() {
 void HttpWorker::begin_run() {
   state_.begin_run();
   serving_ = false;
-  home_ = thread_.scope;
 }
 
 void HttpWorker::run_started() {
@@ -91,7 +90,7 @@ void HttpWorker::begin(HttpRequest& request) {
   state_.deactivate_idle();
   serving_ = true;
   thread_.request = &request;
-  thread_.scope = request.scope() ? request.scope() : home_;
+  thread_.scope = request.scope();
   thread_.request_env = request.env().empty() ? nullptr : &request.env();
   thread_.task_id = 0;
   state_.activate_request(thread_, request);
@@ -103,7 +102,7 @@ bool HttpWorker::finish(HttpRequest& request) {
   state_.reset_request();
   serving_ = false;
   thread_.request = nullptr;
-  thread_.scope = home_;
+  thread_.scope = nullptr;
   thread_.request_env = nullptr;
   thread_.task_id = 0;
   state_.activate_idle(thread_);
@@ -127,6 +126,7 @@ bool HttpWorker::run_over() {
   serving_ = false;
   thread_.request->finish();
   thread_.request = nullptr;
+  thread_.scope = nullptr;
   forget_http_request();
   seat_.queue().done(seat_);
   count();

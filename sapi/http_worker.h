@@ -57,7 +57,6 @@ class HttpWorker {
   WorkerSlot& slot_;
   RequestQueue::Seat seat_;
   RequestState state_;
-  Scope* home_ = nullptr;  // where names resolve while there is no request
   bool serving_ = false;
   TimePoint began_{};  // serving
 };

@@ -97,7 +97,9 @@ class PhpThread {
   const std::string thread_label;
   igor::Interrupt interrupt;
   WorkerSlot* slot = nullptr;      // of a worker thread; borrowed, lives longer than this
-  Scope* scope = nullptr;          // where worker names resolve for what runs now; borrowed; may be null
+  // Where worker names resolve for the request that is served; borrowed. Null on a worker's thread otherwise: then
+  // they do in its pool's home, which moves when a reload keeps the pool.
+  Scope* scope = nullptr;
   HttpRequest* request = nullptr;  // while one is served; borrowed from the pool
   const EnvPairs* env = nullptr;   // what getenv() sees besides the process's own; borrowed for a run
   const EnvPairs* request_env = nullptr;  // and what comes before that, of a request in worker mode; borrowed

@@ -6,6 +6,7 @@
 #include "module/activity.h"
 #include "module/log.h"
 #include "module/timers.h"
+#include "module/times.h"
 #include "module/worker_slot.h"
 #include "sapi/cpu_load.h"
 
@@ -330,8 +331,8 @@ void RequestQueue::look_after() {
     const Pool::Stats stats = pool->stats();
     const bool somebody = stats.starting + stats.ready > 0;
     if (!somebody && stats.breaker_open) {
-      why = "the worker failed " + std::to_string(stats.consecutive_failures) +
-            " times in a row and is not running; it is tried again later";
+      why = std::string("the worker failed ") + Times(stats.consecutive_failures, Times::InARow).text() +
+            " and is not running; it is tried again later";
       continue;
     }
     served = true;

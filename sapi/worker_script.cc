@@ -208,7 +208,7 @@ RunOutcome PhpWorkerHost::run(WorkerSlot& slot) {
   const PoolOptions& options = slot.options();
   thread.begin_run();
   thread.env = options.env.empty() ? nullptr : &options.env;
-  thread.scope = scope_of_ ? scope_of_(slot) : nullptr;
+  thread.scope = nullptr;
   EG(exit_status) = 0;
   HttpWorker* const http = thread.http_worker;
   if (http) http->begin_run();

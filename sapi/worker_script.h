@@ -9,7 +9,6 @@
 // that interrupt() never meets a thread that is just leaving. Lifetime: longer than all pools.
 #pragma once
 
-#include <functional>
 #include <mutex>
 
 #include "module/worker_host.h"
@@ -21,11 +20,6 @@ namespace igor::sapi {
 
 class PhpWorkerHost : public WorkerHost {
  public:
-  // Says where a slot's script resolves the names of other workers; may be empty, and may answer null.
-  using ScopeOf = std::function<Scope*(WorkerSlot&)>;
-
-  explicit PhpWorkerHost(ScopeOf scope_of = {}) : scope_of_(std::move(scope_of)) {}
-
   size_t stack_bytes() const noexcept override;
   std::string_view thread_prefix() const noexcept override { return "php-"; }
   std::string_view ready_hint(const PoolOptions& options) const noexcept override;
@@ -35,7 +29,6 @@ class PhpWorkerHost : public WorkerHost {
   void interrupt(WorkerSlot& slot) override;
 
  private:
-  const ScopeOf scope_of_;
   std::mutex mutex_;  // between interrupt() and leave()
 };
 

@@ -54,10 +54,7 @@ igor_status igor_task_cancel(igor_handle generation, uint64_t task) noexcept {
     api::GenerationView view;
     if (!api::find_generation(generation, view)) return IGOR_GONE;
     for (const auto& scope : view.scopes) {
-      auto pools = scope->pools();
-      // Those whose place was taken still run what they had begun.
-      for (auto& pool : scope->attached()) pools.push_back(std::move(pool));
-      for (const auto& pool : pools) {
+      for (const auto& pool : scope->pools()) {
         if (const Ref<Task> found = pool->find_task(task)) {
           return found->cancel("cancelled by an operator") ? IGOR_OK : IGOR_GONE;
         }

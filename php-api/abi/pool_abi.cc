@@ -56,13 +56,7 @@ Pools& pools() {
   return *table;
 }
 WorkerHost& worker_host() {
-  static auto* const host = new sapi::PhpWorkerHost([](WorkerSlot& slot) {
-    // Held by the worker's thread for as long as it lives: one that had to be left behind may outlive the
-    // configuration, and its scope must not go from under it.
-    thread_local std::shared_ptr<Scope> home;
-    home = slot.pool().home();
-    return home.get();
-  });
+  static auto* const host = new sapi::PhpWorkerHost;
   return *host;
 }
 

@@ -77,6 +77,7 @@ void write_workers(JsonWriter& json, const PoolReport& report) {
     json.member("starts", worker.starts);
     json.member("memory", worker.memory);
     if (!worker.activity.empty()) json.member("request", worker.activity);
+    if (worker.old) json.member("old", true);
     json.end_object();
   }
   json.end_array();
@@ -92,6 +93,7 @@ void write_tasks(JsonWriter& json, const PoolReport& report) {
     json.member("payload_bytes", static_cast<uint64_t>(task.payload_bytes));
     json.member("sender", task.origin ? std::string_view(task.origin->text()) : std::string_view());
     if (task.running) json.member("worker", task.worker);
+    if (task.old) json.member("old", true);
     json.end_object();
   }
   json.end_array();

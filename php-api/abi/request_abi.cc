@@ -166,7 +166,7 @@ igor_status igor_request_abort(igor_handle handle) noexcept {
   return igor::abi::guarded(nullptr, 0, [&] {
     const Ref<HttpRequest> request = requests().find(handle);
     if (!request) return IGOR_GONE;
-    request->abort();
+    request->give_up();
     return IGOR_OK;
   });
 }

@@ -89,6 +89,7 @@ type operatedPool struct {
 		Index  int
 		State  string
 		Starts int
+		Old    bool
 	}
 	Tasks []operatedTask
 }
@@ -98,6 +99,7 @@ type operatedTask struct {
 	State  string
 	Sender string
 	Pool   string
+	Old    bool
 }
 
 func poolOf(t testing.TB, s *harness.Server, path string) operatedPool {
@@ -296,6 +298,13 @@ func TestRestarts(t *testing.T) {
 	s.AdminDo(http.MethodGet, obedientPath+"/restart", "", "").MustContain(405, "takes POST")
 	s.AdminDo(http.MethodGet, "/frankenphp/workers/restart", "", "").MustContain(405, "method not allowed")
 
+	// Those that were replaced are listed until they have ended.
+	eventually(t, "one worker", func() error {
+		if p := poolOf(t, s, obedientPath); len(p.Workers) != 1 || p.Workers[0].Old {
+			return fmt.Errorf("%+v", p.Workers)
+		}
+		return nil
+	})
 	var state struct {
 		ThreadDebugStates []struct {
 			Index     int
@@ -319,6 +328,84 @@ func TestRestarts(t *testing.T) {
 	if names["Regular PHP Thread"] != 16 || names["Background Worker PHP Thread - "+s.Root+"/obedient.php"] != 1 {
 		t.Errorf("threads: %v", names)
 	}
+}
+
+// TestReplacedWorkersAreSeen: what the old workers of a restarted pool, and of one that a reload changed, still run is
+// listed until it has ended, and can be cancelled.
+func TestReplacedWorkersAreSeen(t *testing.T) {
+	t.Parallel()
+	lines := []string{"num 1", "queue 10", "stop_grace 1h"}
+	s := operated(t, lines...)
+	first, second := newGate(t), newGate(t)
+	answers := make(map[*gate]chan harness.Response)
+	begin := func(g *gate) *os.File {
+		answer := make(chan harness.Response, 1)
+		answers[g] = answer
+		go func() {
+			r, err := s.TryGet("/?do=gate&gate=" + url.QueryEscape(g.path))
+			if err != nil {
+				t.Error(err)
+			}
+			answer <- r
+		}()
+		return g.awaitReader(t)
+	}
+	underWay := func() []operatedTask {
+		t.Helper()
+		return jsonOf[struct{ Tasks []operatedTask }](t, s.AdminDo(http.MethodGet, "/igor/tasks", "", "")).Tasks
+	}
+	expect := func(what string, tasks int) {
+		t.Helper()
+		eventually(t, what, func() error {
+			listed, old, today := underWay(), 0, 0
+			for _, task := range listed {
+				if task.State != "running" || task.Pool != "obedient" || !task.Old {
+					return fmt.Errorf("%+v", listed)
+				}
+			}
+			p := poolOf(t, s, obedientPath)
+			for _, w := range p.Workers {
+				switch {
+				case w.Old && w.State == "stopping":
+					old++
+				case !w.Old && w.State == "idle":
+					today++
+				default:
+					return fmt.Errorf("%+v", p.Workers)
+				}
+			}
+			if len(listed) != tasks || len(p.Tasks) != tasks || old != tasks || today != 1 || p.State != "running" {
+				return fmt.Errorf("tasks %+v, pool %+v", listed, p)
+			}
+			return nil
+		})
+		s.Get("/readyz").MustContain(200)
+		if got := scrape(t, s)[`igor_workers{kind="tasks",pool="obedient",scope="shop",state="stopping"}`]; got != float64(tasks) {
+			t.Errorf("%s: %v workers are stopping, say the metrics", what, got)
+		}
+	}
+
+	held := begin(first)
+	post(t, s, obedientPath+"/restart")
+	bootOf(t, s) // the new worker answers meanwhile
+	expect("after a restart", 1)
+
+	alsoHeld := begin(second)
+	// The task's worker is replaced by the reload, which does not wait for it.
+	reloaded := make(chan harness.Response, 1)
+	go func() {
+		reloaded <- s.Reload(harness.Config{Global: "igor {\n num_threads 16\n}", Site: operatedSite(append(lines, "env REV 2")...)})
+	}()
+	expect("after a restart and a reload", 2)
+
+	held.Close()
+	(<-answers[first]).MustContain(200, "at the gate")
+	expect("when one has ended", 1)
+	s.AdminDo(http.MethodDelete, fmt.Sprintf("/igor/tasks/%d", underWay()[0].ID), "", "").MustContain(200, `"cancelled":true`)
+	(<-answers[second]).MustContain(200, "cancelled")
+	alsoHeld.Close()
+	expect("when both have", 0)
+	(<-reloaded).MustContain(200)
 }
 
 // TestAdminIsNotPublic: sites have none of it.

@@ -278,6 +278,55 @@ func TestReloadJudgesEachPool(t *testing.T) {
 	}
 }
 
+// A worker that a reload leaves alone goes on in the run that it is in, and reaches the workers that came with the reload.
+func TestAKeptWorkerReachesNewWorkers(t *testing.T) {
+	t.Parallel()
+	files := harness.Files{
+		"kept.php": `<?php
+			$boot = bin2hex(random_bytes(8));
+			$inbox = Igor\Worker::current();
+			while ($job = $inbox->receive()) {
+				try {
+					$job->complete([$boot, Igor\Worker::send($job->payload['to'], [])->await()]);
+				} catch (RuntimeException $e) {
+					$job->complete([$boot, $e->getMessage()]);
+				}
+			}`,
+		"late.php": `<?php
+			$inbox = Igor\Worker::current();
+			while ($job = $inbox->receive()) $job->complete('late: ' . $_SERVER['REV']);`,
+		"index.php": `<?php echo json_encode(Igor\Worker::send('kept', ['to' => 'late'])->await());`,
+	}
+	site := func(revision int, more string) string {
+		return fmt.Sprintf("header X-Revision %d\nphp_server {\n name app\n", revision) + backgroundWorker("kept", "kept.php", "num 1") + more + "}"
+	}
+	s := harness.Start(t, harness.Config{Site: site(0, ""), Files: files})
+	ask := func(revision int) (boot, answer string) {
+		t.Helper()
+		both := jsonOf[[]string](t, getAfterReload(t, s, revision, "/"))
+		if len(both) != 2 || both[0] == "" {
+			t.Fatalf("got %v", both)
+		}
+		return both[0], both[1]
+	}
+	boot, answer := ask(0)
+	if !strings.Contains(answer, `no background worker named "late"`) {
+		t.Errorf("before the reload: %s", answer)
+	}
+	for revision := 1; revision <= 2; revision++ { // first it is new, then another takes its place
+		late := backgroundWorker("late", "late.php", "num 1", fmt.Sprintf("env REV %d", revision))
+		s.Reload(harness.Config{Site: site(revision, late)}).MustContain(http.StatusOK)
+		again, answer := ask(revision)
+		if again != boot || answer != fmt.Sprintf("late: %d", revision) {
+			t.Errorf("after reload %d: the same run: %v, %s", revision, again == boot, answer)
+		}
+	}
+	s.Reload(harness.Config{Site: site(3, "")}).MustContain(http.StatusOK)
+	if again, answer := ask(3); again != boot || !strings.Contains(answer, `no background worker named "late"`) {
+		t.Errorf("after it was taken out: the same run: %v, %s", again == boot, answer)
+	}
+}
+
 // writeFile puts a file into the server's root at once.
 func writeFile(t testing.TB, s *harness.Server, name, text string) {
 	t.Helper()

@@ -261,12 +261,41 @@ TEST(PoolLife, AThreadThatNeverEntersOpensTheBreakerWithTheHostsWords) {
   EXPECT_EQ(host.leaves, 0) << "what did not enter does not leave";
 }
 
-TEST(PoolLife, RunsThatFailAreLoggedWithTheirReason) {
-  // The queue is the process's: read it empty first.
+// The queue is the process's: to be read empty before a test looks at what comes.
+void empty_log() {
   LogRecord record;
   uint64_t dropped;
   while (LogQueue::global().next(0, record, dropped) == LogQueue::Next::Record) {
   }
+}
+
+TEST(PoolLife, RunsOfHttpWorkersAreLoggedAsSuch) {
+  empty_log();
+  std::atomic<int> runs{0};
+  FakeHost host([&runs](Script& script) {
+    if (++runs > 1) return RunOutcome{};
+    script.slot.ready();
+    return test::clean_end();
+  });
+  PoolOptions options = options_of(1);
+  options.kind = PoolKind::Requests;
+  options.supervision = {milliseconds(1), milliseconds(1), 2};
+  TestPool pool(options, host);
+  std::string error;
+  ASSERT_TRUE(pool->start(error));
+  LogRecord record;
+  uint64_t dropped;
+  for (const char* text :
+       {"HTTP worker ended, starting it again", "HTTP worker failed", "HTTP worker keeps failing, its breaker is open"}) {
+    ASSERT_EQ(LogQueue::global().next(UINT32_MAX, record, dropped), LogQueue::Next::Record);
+    EXPECT_EQ(record.message, text);
+  }
+}
+
+TEST(PoolLife, RunsThatFailAreLoggedWithTheirReason) {
+  empty_log();
+  LogRecord record;
+  uint64_t dropped;
   FakeHost host([](Script&) { return test::clean_end(); });
   PoolOptions options = options_of(1);
   options.name = "never-asks";

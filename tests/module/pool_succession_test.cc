@@ -2,6 +2,7 @@
 // to it, whoever comes to the old pool is passed on, and the numbers go on.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <thread>
 #include <vector>
 
@@ -94,6 +95,76 @@ TEST_F(PoolSuccession, WhatNobodyClaimedRunsInTheNewPoolInOrderAndWhatRunsEndsIn
   EXPECT_EQ(old->counters().accepted, 5u);
   EXPECT_EQ(old->counters().completed, 5u);
   EXPECT_EQ(old->finish_drain(), 0u);
+}
+
+// Over two restarts: each report tells of what all that went before still hold.
+TEST_F(PoolSuccession, WhatTheOldWorkersHoldIsReportedAndFoundInTheNewPool) {
+  PoolOptions options = options_of(1, 8);
+  options.stop_grace = hours(1);
+  const auto old = make(options, old_host);
+  test::start_and_wait(*old);
+  const Ref<Task> held = occupy(*old);
+  const auto between = make(options, new_host, old);
+  old->begin_drain(between);
+  test::start_and_wait(*between);
+  const auto next = make(options, new_host, between);
+  between->begin_drain(next);
+  test::start_and_wait(*next);
+  EXPECT_EQ(between->finish_drain(), 0u);
+
+  const PoolReport report = next->report();
+  EXPECT_EQ(report.state, PoolReport::State::Running);
+  ASSERT_EQ(report.workers.size(), 2u) << "that of the pool in between has ended";
+  EXPECT_FALSE(report.workers[0].old);
+  EXPECT_NE(report.workers[0].state, WorkerReport::State::Stopping);
+  EXPECT_TRUE(report.workers[1].old);
+  EXPECT_EQ(report.workers[1].state, WorkerReport::State::Stopping);
+  EXPECT_EQ(report.workers[1].tasks, 1u);
+  ASSERT_EQ(report.tasks.size(), 1u);
+  EXPECT_EQ(report.tasks[0].id, held->id());
+  EXPECT_TRUE(report.tasks[0].running);
+  EXPECT_TRUE(report.tasks[0].old);
+  EXPECT_EQ(next->find_task(held->id()).get(), held.get());
+
+  release.open();
+  EXPECT_EQ(test::end_of(*held), ReadResult::Completed);
+  EXPECT_EQ(old->finish_drain(), 0u);
+  EXPECT_EQ(next->report().workers.size(), 1u);
+  EXPECT_TRUE(next->report().tasks.empty());
+  EXPECT_EQ(next->find_task(held->id()).get(), nullptr);
+}
+
+// A thread that nothing ends outlives everything else that held its pool.
+TEST_F(PoolSuccession, ThreadsThatTheOldPoolLeftBehindAreReportedUntilTheyComeBack) {
+  PoolOptions options = options_of(1, 8);
+  options.stop_grace = milliseconds(1);
+  FakeHost host([this](Script& script) {
+    const Ref<Task> task = script.receive();
+    if (!task) return test::clean_end();
+    holding.open();
+    release.wait();
+    script.slot.release(*task);
+    return test::clean_end();
+  });
+  auto old = Pool::create(options, host);
+  test::start_and_wait(*old);
+  Ref<Task> held = occupy(*old);
+  const auto next = make(options, new_host, old);
+  test::start_and_wait(*next);
+  old->begin_drain(next);
+  EXPECT_EQ(old->finish_drain(), 1u);
+  EXPECT_EQ(held->state(), TaskState::Failed);
+  held = nullptr;
+  old = nullptr;
+  const auto lost = [&] {
+    const auto workers = next->report().workers;
+    return std::count_if(workers.begin(), workers.end(),
+                         [](const auto& one) { return one.old && one.state == WorkerReport::State::Lost; });
+  };
+  EXPECT_EQ(lost(), 1);
+  EXPECT_TRUE(next->report().tasks.empty());
+  release.open();
+  test::eventually([&] { return lost() == 0 && host.leaves == 1; });
 }
 
 TEST_F(PoolSuccession, TheOlderTasksComeBeforeWhatTheNewPoolHasAlready) {

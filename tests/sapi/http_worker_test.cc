@@ -466,7 +466,7 @@ TEST_F(HttpWorkers, BrokenScriptIsRefusedWith503) {
   EXPECT_THAT(std::string(text_), HasSubstr("app"));
   const Response refused = run(request("echo 1;"));
   EXPECT_TRUE(refused.refused);
-  logged("HTTP requests refused: the worker failed 2 times in a row");
+  logged("HTTP requests refused: the worker failed twice in a row");
 }
 
 TEST_F(HttpWorkers, RequestsWaitForAFreshScript) {

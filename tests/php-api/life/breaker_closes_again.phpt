@@ -15,8 +15,8 @@ do {
         echo "accepted too early\n";
     } catch (RuntimeException $e) {
     }
-} while (!str_contains($e->getMessage(), 'in a row') && hrtime(true) < $until);
-echo preg_replace('/\d+/', 'N', $e->getMessage()), "\n  ", $e->getPrevious()->getErrorMessage(), "\n";
+} while (!str_contains($e->getMessage(), 'is not started for now') && hrtime(true) < $until);
+echo preg_replace('/twice|\d+ times/', 'N times', $e->getMessage()), "\n  ", $e->getPrevious()->getErrorMessage(), "\n";
 file_put_contents($file, 'now');
 do {
     try {

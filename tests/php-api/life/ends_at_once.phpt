@@ -44,10 +44,10 @@ absent: background worker exited without completing the task
 folder: background worker exited without completing the task
   FatalError: cannot open the worker's script %sworkers: Is a directory
   FatalError 255
-open: RuntimeException: background worker "open" failed 1 times in a row and is not started for now (max_consecutive_failures)
+open: RuntimeException: background worker "open" failed once and is not started for now (max_consecutive_failures)
   because Exited with status 3
-open: RuntimeException: background worker "open" failed 1 times in a row and is not started for now (max_consecutive_failures)
+open: RuntimeException: background worker "open" failed once and is not started for now (max_consecutive_failures)
   because Exited with status 3
-open: RuntimeException: background worker "open" failed 1 times in a row and is not started for now (max_consecutive_failures)
+open: RuntimeException: background worker "open" failed once and is not started for now (max_consecutive_failures)
   because Exited with status 3
 soon
