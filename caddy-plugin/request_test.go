@@ -325,16 +325,18 @@ func (b brokenBody) Read([]byte) (int, error) { return 0, b.err }
 
 func TestExchangeTellsOfABrokenBody(t *testing.T) {
 	finished := bridge.Event{Kind: bridge.EventFinished, Flags: bridge.HasHeaders, Status: 200, Body: []byte("x")}
-	_, err := play(t, httptest.NewRecorder(), request("POST", "/", brokenBody{io.ErrUnexpectedEOF}),
-		step{event: bridge.Event{Kind: bridge.EventInput}}, step{wantKind: bridge.InputError, event: finished})
-	if err != nil {
-		t.Error(err)
-	}
-	tooLarge := caddyhttp.Error(http.StatusRequestEntityTooLarge, errors.New("too large"))
 	w := httptest.NewRecorder()
-	_, err = play(t, w, request("POST", "/", brokenBody{tooLarge}),
+	_, err := play(t, w, request("POST", "/", brokenBody{io.ErrUnexpectedEOF}),
 		step{event: bridge.Event{Kind: bridge.EventInput}}, step{wantKind: bridge.InputError, event: finished})
 	var handlerErr caddyhttp.HandlerError
+	if !errors.As(err, &handlerErr) || handlerErr.StatusCode != http.StatusBadRequest || w.Body.Len() > 0 {
+		t.Errorf("a body that was cut: %v, %q", err, w.Body)
+	}
+	tooLarge := caddyhttp.Error(http.StatusRequestEntityTooLarge, errors.New("too large"))
+	w = httptest.NewRecorder()
+	_, err = play(t, w, request("POST", "/", brokenBody{tooLarge}),
+		step{event: bridge.Event{Kind: bridge.EventInput}}, step{wantKind: bridge.InputError, event: finished})
+	handlerErr = caddyhttp.HandlerError{}
 	if !errors.As(err, &handlerErr) || handlerErr.StatusCode != http.StatusRequestEntityTooLarge || w.Body.Len() > 0 {
 		t.Errorf("a body over its limit: %v, %q", err, w.Body)
 	}
