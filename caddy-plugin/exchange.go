@@ -63,6 +63,9 @@ func serveExchange[X exchange](w http.ResponseWriter, r *http.Request, x X, b *r
 				if wroteHead || gone {
 					return nil
 				}
+				if err := r.Context().Err(); err != nil {
+					return unavailable(w, err) // the client left before a thread came free
+				}
 				return unavailable(w, errOverloaded)
 			}
 			if !gone && !wroteHead && body.broken() && event.Flags&bridge.Informational == 0 {

@@ -255,8 +255,8 @@ void igor_attention_close(void) IGOR_NOEXCEPT;
  * answers IGOR_STATE. */
 igor_status igor_request_next(igor_handle request, int input_kind, igor_str input, igor_event *event) IGOR_NOEXCEPT;
 
-/* The client has gone: PHP sees connection_aborted() at its next output; input ends. The events go
- * on until FINISHED. Harmless after the end. */
+/* The client has gone: PHP sees connection_aborted() at its next output; input ends. A request that no thread
+ * has taken yet is refused. The events go on until FINISHED. Harmless after the end. */
 igor_status igor_request_abort(igor_handle request) IGOR_NOEXCEPT;
 
 /* Gives the handle up. A script that still runs (fastcgi_finish_request) goes on without it; one that

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -177,4 +178,47 @@ func TestWorkerModeLosesNothing(t *testing.T) {
 	if want := int(count.Load()) / 7; distinct < want {
 		t.Errorf("%d runs served %d requests, want at least %d of at most seven", distinct, count.Load(), want)
 	}
+}
+
+// Clients that leave while their requests wait for a worker take them along: they keep nobody waiting, and nothing is done
+// for them.
+func TestClientLeavesWhileWaiting(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	s := harness.Start(t, harness.Config{
+		Files: harness.Files{"index.php": `<?php
+			while (frankenphp_handle_request(function () {
+				file_put_contents(__DIR__ . '/ran', $_GET['mark'], FILE_APPEND);
+				if (isset($_GET['gate'])) file_get_contents($_GET['gate']);
+				echo $_GET['mark'];
+			})) {}`},
+		Site: "php_server {\n name shop\n worker {\n file index.php\n name front\n num 1\n max_threads 1\n }\n}",
+	})
+	first := make(chan harness.Response, 1)
+	go func() {
+		r, err := s.TryGet("/?mark=a&gate=" + g.path)
+		if err != nil {
+			t.Error(err)
+		}
+		first <- r
+	}()
+	open := g.awaitReader(t)
+	queued := func(want uint64) {
+		t.Helper()
+		eventually(t, "the queue", func() error {
+			if p := poolOf(t, s, "/igor/pools/shop/front"); uint64(p.Queue.Length) != want {
+				return fmt.Errorf("%d requests wait, want %d", p.Queue.Length, want)
+			}
+			return nil
+		})
+	}
+	conn := dial(t, s)
+	conn.send(t, "GET /?mark=b HTTP/1.1", "Host: "+strings.TrimPrefix(s.URL, "http://"), "")
+	queued(1)
+	conn.Conn.Close()
+	queued(0)
+	open.Close()
+	(<-first).MustBe(200, "a")
+	s.Get("/?mark=c").MustBe(200, "c")
+	awaitFile(t, filepath.Join(s.Root, "ran"), "ac")
 }
