@@ -47,6 +47,12 @@ func TestReady(t *testing.T) {
 		{"its workers start and start", HealthOptions{WedgedAfter: caddy.Duration(time.Second)}, func(r *Report) {
 			pool(r).Tasks[1].AgeMS, pool(r).Workers = 60_000, []WorkerReport{{State: "starting", SinceMS: 1000}, {State: "lost", SinceMS: 60_000}}
 		}, []string{"wedged global/thumbs"}},
+		{"only a replaced worker does anything", HealthOptions{}, func(r *Report) {
+			pool(r).Tasks[1].AgeMS, pool(r).Workers = 60_000, []WorkerReport{{State: "stopping", SinceMS: 3, Old: true}}
+		}, []string{"wedged global/thumbs"}},
+		{"what waits is for replaced workers", HealthOptions{}, func(r *Report) {
+			pool(r).Tasks[1].AgeMS, pool(r).Tasks[1].Old, pool(r).Workers = 60_000, true, nil
+		}, nil},
 		{"work waits while others are worked on", HealthOptions{}, func(r *Report) {
 			pool(r).Tasks[1].AgeMS, pool(r).Workers[0].SinceMS, pool(r).Workers[1].SinceMS = 60_000, 60_000, 60_000
 		}, nil},
