@@ -139,9 +139,13 @@ func startOnce(t testing.TB, binary, home string, config Config) (*Server, error
 		Timeout:       2 * time.Minute,
 	}
 	s.admin = &http.Client{
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", s.Admin)
-		}},
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "unix", s.Admin)
+			},
+			// Each configuration has an admin server of its own; the one before closes what is kept open to it.
+			DisableKeepAlives: true,
+		},
 		Timeout: time.Minute,
 	}
 
