@@ -190,9 +190,10 @@ func (a *App) Start() error {
 	if err != nil {
 		return err
 	}
-	err = l.boot()
+	// First, so that no change is missed while workers boot.
+	err = l.watchFiles(a.scopes)
 	if err == nil {
-		err = l.watchFiles(a.scopes)
+		err = l.boot()
 	}
 	if err != nil {
 		l.abandon()

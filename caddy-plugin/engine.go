@@ -14,6 +14,8 @@ import (
 )
 
 const (
+	// bootLook is how often a boot looks whether the process is to end. Caddy tells nobody of that by itself.
+	bootLook = 100 * time.Millisecond
 	// exitGrace is how long requests may go on when the process ends and Caddy's grace_period does not say. Caddy's own
 	// default is for ever; a script that never ends would then keep the process alive.
 	exitGrace = 10 * time.Second

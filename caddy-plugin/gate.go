@@ -21,13 +21,15 @@ func newGate(threads int, maxWait time.Duration) *gate {
 	return &gate{slots: make(chan struct{}, 2*max(threads, 1)), maxWait: maxWait}
 }
 
-// enter waits for a slot: at most max_wait_time, while the client is there and the engine runs (closing is open).
-func (g *gate) enter(ctx context.Context, closing <-chan struct{}) error {
+// enter waits for a slot: at most max_wait_time, while the client is there and the engine runs (closing is open). It tells
+// how much of that time is left; 0: there is no bound, or all of it is.
+func (g *gate) enter(ctx context.Context, closing <-chan struct{}) (left time.Duration, err error) {
 	select {
 	case g.slots <- struct{}{}:
-		return nil
+		return 0, nil
 	default:
 	}
+	began := time.Now()
 	var expired <-chan time.Time
 	if g.maxWait > 0 {
 		timer := time.NewTimer(g.maxWait)
@@ -36,13 +38,16 @@ func (g *gate) enter(ctx context.Context, closing <-chan struct{}) error {
 	}
 	select {
 	case g.slots <- struct{}{}:
-		return nil
+		if g.maxWait > 0 {
+			left = max(g.maxWait-time.Since(began), time.Millisecond)
+		}
+		return left, nil
 	case <-expired:
-		return errOverloaded
+		return 0, errOverloaded
 	case <-closing:
-		return bridge.ErrState
+		return 0, bridge.ErrState
 	case <-ctx.Done():
-		return ctx.Err()
+		return 0, ctx.Err()
 	}
 }
 

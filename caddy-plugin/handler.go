@@ -233,10 +233,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 		return serveScript(w, r, buffers, engine.permits)
 	}
-	if err := worker.gate.enter(ctx, engine.closing); err != nil {
+	left, err := worker.gate.enter(ctx, engine.closing)
+	if err != nil {
 		return unavailable(w, err)
 	}
 	defer worker.gate.leave()
+	buffers.data.SetMaxWait(left)
 	request, err := buffers.data.Start()
 	if err != nil {
 		return startError(w, err)

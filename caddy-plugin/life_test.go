@@ -357,26 +357,37 @@ func TestAdmission(t *testing.T) {
 		g := &gate{slots: make(chan struct{}, 1), maxWait: time.Second}
 		closing := make(chan struct{})
 		ctx := context.Background()
-		if err := g.enter(ctx, closing); err != nil {
+		if _, err := g.enter(ctx, closing); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		if err := g.enter(ctx, closing); !errors.Is(err, errOverloaded) || time.Since(began) != time.Second {
+		if _, err := g.enter(ctx, closing); !errors.Is(err, errOverloaded) || time.Since(began) != time.Second {
 			t.Errorf("full: %v after %v", err, time.Since(began))
 		}
 		short, cancel := context.WithTimeout(ctx, time.Millisecond)
 		defer cancel()
-		if err := g.enter(short, closing); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := g.enter(short, closing); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("client gone: %v", err)
 		}
 		got := make(chan error)
-		go func() { got <- g.enter(ctx, closing) }()
+		enter := func() {
+			_, err := g.enter(ctx, closing)
+			got <- err
+		}
+		go func() {
+			left, err := g.enter(ctx, closing)
+			if left != 700*time.Millisecond {
+				t.Errorf("%v are left of a second", left)
+			}
+			got <- err
+		}()
 		synctest.Wait()
+		time.Sleep(300 * time.Millisecond)
 		g.leave()
 		if err := <-got; err != nil {
 			t.Errorf("a slot came free: %v", err)
 		}
-		go func() { got <- g.enter(ctx, closing) }()
+		go enter()
 		synctest.Wait()
 		close(closing)
 		if err := <-got; !errors.Is(err, bridge.ErrState) {

@@ -72,6 +72,7 @@ func newScopeConfig(workers []WorkerConfig) (*scopeConfig, error) {
 type load struct {
 	logger *zap.Logger
 
+	booted  chan struct{} // closed when the pools with num are ready
 	opened  chan struct{} // closed by open and fail; orders engine, scopes and openErr
 	once    sync.Once     // closes opened
 	openErr error
@@ -99,6 +100,7 @@ var errNotStarted = errors.New("the configuration that this request came for was
 
 func newLoad() *load {
 	return &load{
+		booted:      make(chan struct{}),
 		opened:      make(chan struct{}),
 		servers:     make(map[httpServer]bool),
 		serversDown: make(chan struct{}),
@@ -241,12 +243,29 @@ func (l *load) fail(err error) {
 }
 
 // boot starts the pools with num and waits until they are ready.
+//
+// Caddy holds its configuration's lock meanwhile, so when the process is told to end, nobody else can stop workers that take
+// long or for ever to boot.
 func (l *load) boot() error {
-	if err := l.engine.backend.StartGeneration(l.generation); err != nil {
-		return err
+	started := make(chan error, 1)
+	go func() { started <- l.engine.backend.StartGeneration(l.generation) }()
+	look := time.NewTicker(bootLook)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-started:
+			if err == nil {
+				running.add(l)
+				close(l.booted)
+			}
+			return err
+		case <-look.C:
+			if caddy.Exiting() {
+				look.Stop()
+				return errors.Join(l.closeGeneration(), <-started)
+			}
+		}
 	}
-	running.add(l)
-	return nil
 }
 
 // watchFiles restarts workers when their files change, from now on.
@@ -265,7 +284,7 @@ func (l *load) watchFiles(scopes []*scopeConfig) (err error) {
 		}
 	}
 	if len(targets) > 0 {
-		l.files, err = newFileWatcher(targets, l.logger, maxWatchedFolders)
+		l.files, err = newFileWatcher(targets, l.booted, l.logger, maxWatchedFolders)
 	}
 	return err
 }

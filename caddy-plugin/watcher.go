@@ -47,6 +47,7 @@ type watchTarget struct {
 type fileWatcher struct {
 	notify  *fsnotify.Watcher
 	targets []*watchTarget
+	ready   <-chan struct{} // closed when there are workers to restart; what changes before is not forgotten
 	folders map[string]bool // only the reader's, once it runs
 	logger  *zap.Logger
 	limit   int
@@ -56,7 +57,7 @@ type fileWatcher struct {
 }
 
 // newFileWatcher watches for the targets; it is not ready before every folder is.
-func newFileWatcher(targets []*watchTarget, logger *zap.Logger, limit int) (*fileWatcher, error) {
+func newFileWatcher(targets []*watchTarget, ready <-chan struct{}, logger *zap.Logger, limit int) (*fileWatcher, error) {
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {
 		if errors.Is(err, syscall.EMFILE) {
@@ -67,6 +68,7 @@ func newFileWatcher(targets []*watchTarget, logger *zap.Logger, limit int) (*fil
 	w := &fileWatcher{
 		notify:  notify,
 		targets: targets,
+		ready:   ready,
 		folders: make(map[string]bool),
 		logger:  logger,
 		limit:   limit,
@@ -271,6 +273,11 @@ func (w *fileWatcher) serve(t *watchTarget) {
 			return
 		}
 		if !w.settle(t) {
+			return
+		}
+		select {
+		case <-w.ready:
+		case <-w.done:
 			return
 		}
 		began := time.Now()

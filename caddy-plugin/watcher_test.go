@@ -101,7 +101,7 @@ func startWatching(t *testing.T, logger *zap.Logger, targets ...*watched) *fileW
 	for i := range targets {
 		list[i] = targets[i].watchTarget
 	}
-	w, err := newFileWatcher(list, logger, maxWatchedFolders)
+	w, err := newFileWatcher(list, readyAtOnce(), logger, maxWatchedFolders)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,12 +222,12 @@ func TestWatcherFindsItsFolderAgain(t *testing.T) {
 func TestWatcherLimit(t *testing.T) {
 	dir := site(t, map[string]string{"a/1/x": "", "a/2/x": "", "a/3/x": ""})
 	a := watch(t, dir, "a")
-	_, err := newFileWatcher([]*watchTarget{a.watchTarget}, zap.NewNop(), 3)
+	_, err := newFileWatcher([]*watchTarget{a.watchTarget}, readyAtOnce(), zap.NewNop(), 3)
 	if err == nil || !strings.Contains(err.Error(), `a: watch "a": more than 3 folders would have to be watched; name the folders`) {
 		t.Errorf("got %v", err)
 	}
 	gone := watch(t, dir, "nowhere/*.php")
-	_, err = newFileWatcher([]*watchTarget{gone.watchTarget}, zap.NewNop(), 3)
+	_, err = newFileWatcher([]*watchTarget{gone.watchTarget}, readyAtOnce(), zap.NewNop(), 3)
 	if err == nil || !strings.Contains(err.Error(), "nowhere can't be watched: no such file or directory; create it") {
 		t.Errorf("got %v", err)
 	}
@@ -262,4 +262,10 @@ func TestLoadWatches(t *testing.T) {
 	if err := missing.resolve(".", "here"); err == nil || !strings.Contains(err.Error(), `worker "w": watch "lib/**/*.php": the folder `) {
 		t.Errorf("a folder that is not there: %v", err)
 	}
+}
+
+func readyAtOnce() <-chan struct{} {
+	ready := make(chan struct{})
+	close(ready)
+	return ready
 }

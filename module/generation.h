@@ -5,8 +5,9 @@
 // so do their pools (see Scope). What both have stays as it is, threads, tasks and all; a generation that does
 // not start and is closed has changed nothing for the old one.
 //
-// Ownership: the host's handle. Threads: build, start and close are the host's calls, one at a time; restarts
-// of its pools may go on meanwhile, and close() waits for them.
+// Ownership: the host's handle. Threads: build, start and close are the host's calls, one at a time, except that
+// close() may come while start() waits, and ends that; restarts of its pools may go on meanwhile, and close()
+// waits for them.
 #pragma once
 
 #include <memory>

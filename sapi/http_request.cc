@@ -15,7 +15,8 @@ HttpRequest::HttpRequest(const HttpRequestOptions& options, std::shared_ptr<igor
       scope_(std::move(scope)),
       attended_(options.attended),
       token_(options.token),
-      for_worker_(options.for_worker) {
+      for_worker_(options.for_worker),
+      max_wait_(options.max_wait) {
   // One block for all strings, each followed by a NUL, because the engine wants C strings.
   const std::pair<std::string_view, std::string_view*> strings[] = {
       {options.script_filename, &script_filename_}, {options.method, &method_},

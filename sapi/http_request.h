@@ -54,6 +54,7 @@ struct HttpRequestOptions {
   bool attended = true;              // the caller waits in next() from the start
   uint64_t token = 0;                // for the AttentionQueue
   bool for_worker = false;           // an HTTP worker answers it
+  std::chrono::milliseconds max_wait{};  // for one; 0: as its pool says
 };
 
 enum class InputKind : uint8_t { None, Data, End, Error };
@@ -128,6 +129,7 @@ class HttpRequest : public RefCounted<HttpRequest> {
   // Whether somebody takes the events. If not, the one who runs the request does, after the script.
   bool attended() const noexcept { return attended_; }
   bool for_worker() const noexcept { return for_worker_; }
+  std::chrono::milliseconds max_wait() const noexcept { return max_wait_; }
 
   bool finished() const noexcept { return finished_.load(std::memory_order_acquire); }
   // The client or the caller is gone, before the response was complete.
@@ -207,6 +209,7 @@ class HttpRequest : public RefCounted<HttpRequest> {
   bool attended_;
   const uint64_t token_;
   const bool for_worker_;
+  const std::chrono::milliseconds max_wait_;
 
   // The caller's own: what the last event points to.
   std::string given_headers_;

@@ -57,7 +57,8 @@ bool RequestQueue::submit(HttpRequest& request, const std::shared_ptr<Pool>& poo
     Ref<HttpRequest> wanted(&request);
     slot = hand_over(lock, wanted, age, kept);
     if (slot == nullptr) {
-      request.queued_in(shared_from_this(), wait_end(max_wait(*pool)));
+      const Duration bound = request.max_wait().count() > 0 ? Duration(request.max_wait()) : max_wait(*pool);
+      request.queued_in(shared_from_this(), wait_end(bound));
       waiting_.push_back({std::move(wanted), now(), age});
       watch(lock, kStall);
       return true;

@@ -134,7 +134,8 @@ igor_status igor_pool_add(igor_handle scope, const igor_pool_options *options, i
  * generation, and the predecessor goes on as it was. */
 igor_status igor_generation_start(igor_handle generation, char *error, size_t error_size) IGOR_NOEXCEPT;
 
-/* Tells the pools that are only this generation's to stop, waits for each at most its grace and a bounded
+/* May be called while igor_generation_start() waits, and ends that wait.
+ * Tells the pools that are only this generation's to stop, waits for each at most its grace and a bounded
  * end, and forgets them. Blocks. The handles of the generation, its scopes and pools are stale from then
  * on. Senders that wait get an error, unless the pool has a successor. IGOR_TIMEOUT: a thread had to be
  * left behind. */
@@ -192,6 +193,7 @@ typedef struct igor_request_options {
   int attended;             /* 1: the host calls igor_request_next() from the start. Without a worker 0 is
                                the fast way, see igor_request_run() */
   uint64_t token;           /* for igor_attention_next(); not looked at */
+  uint32_t max_wait_ms;     /* for an HTTP worker: answer 503 after so long; 0: as the pool says */
 } igor_request_options;
 
 /* Makes a request. One for a pool of HTTP workers is queued there and always attended: igor_request_next()

@@ -64,6 +64,9 @@ func (d *RequestData) SetAttended() { d.c.attended = 1 }
 // SetToken gives the number by which NextAttention names the request.
 func (d *RequestData) SetToken(token uint64) { d.c.token = C.uint64_t(token) }
 
+// SetMaxWait bounds how long the request may wait for an HTTP worker; 0: as the pool says.
+func (d *RequestData) SetMaxWait(wait time.Duration) { d.c.max_wait_ms = millis(wait) }
+
 // Begin starts a field: what is appended to Buf until End belongs to it.
 func (d *RequestData) Begin(f Field) { d.c.fields[f].begin = C.uint32_t(len(d.Buf)) }
 

@@ -37,6 +37,7 @@ typedef struct shim_request {
   int is_http1_0;
   int body_whole, attended;
   uint64_t token;
+  uint32_t max_wait_ms;
   shim_span fields[SHIM_REQUEST_FIELDS];
 } shim_request;
 
@@ -66,6 +67,7 @@ static inline igor_status shim_request_start(const shim_request *request, const 
   o.body_whole = request->body_whole;
   o.attended = request->attended;
   o.token = request->token;
+  o.max_wait_ms = request->max_wait_ms;
   return igor_request_start(&o, handle);
 }
 

@@ -94,6 +94,7 @@ igor_status igor_request_start(const igor_request_options* given, igor_handle* h
     options.attended = from.attended != 0 || from.worker != 0;
     options.token = from.token;
     options.for_worker = from.worker != 0;
+    options.max_wait = std::chrono::milliseconds(from.max_wait_ms);
     auto request = Ref<HttpRequest>::adopt(new HttpRequest(options, std::move(scope)));
     if (workers) {
       const auto queue = igor::sapi::RequestQueue::of(*workers);

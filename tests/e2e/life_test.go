@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -243,6 +244,26 @@ const versionWorker = `<?php
 
 func versionSite(version string) string {
 	return "php_server {\n" + backgroundWorker("w", "worker.php", "num 1", "env VERSION "+version, "stop_grace 5s") + "}"
+}
+
+// Workers that never get ready keep no process alive that is told to end, although Caddy waits for the load under way.
+func TestTerminationDuringBoot(t *testing.T) {
+	t.Parallel()
+	s := harness.StartSite(t, "php_server", harness.Files{
+		"index.php":   `<?php echo "up";`,
+		"endless.php": `<?php file_put_contents(__DIR__ . '/booting', 'x'); while (true) usleep(1000);`,
+	})
+	s.Get("/").MustBe(200, "up")
+	admin, err := net.Dial("unix", s.Admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	config := fmt.Sprintf(`{"admin": {"listen": "unix/%s"}, "apps": {"igor": {"workers": [
+		{"name": "endless", "background": true, "num": 1, "stop_grace": "100ms", "file_name": "%s/endless.php"}]}}}`, s.Admin, s.Root)
+	fmt.Fprintf(admin, "POST /load HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(config), config)
+	awaitFile(t, filepath.Join(s.Root, "booting"), "x")
+	s.Stop() // fails the test when the process does not end
 }
 
 // A reload: the new workers are ready before the old ones stop, and a task that runs is finished by the
