@@ -121,8 +121,10 @@ func TestSymfonyApplication(t *testing.T) {
 			}
 			switch mode.name {
 			case "worker mode":
-				if len(boots) > 2 || served < 100 {
-					t.Errorf("two workers were booted %d times, and served %d requests in their last runs", len(boots), served)
+				// The one that was busy last is asked first, so all of these may come from one of the two, and it may have
+				// begun anew just before, because a visitor's request ended it.
+				if len(boots) > 2 || served < 20 {
+					t.Errorf("20 requests were served from %d boots of two workers, which served %d in all", len(boots), served)
 				}
 			case "worker mode, beginning anew":
 				if len(boots) < 3 {
