@@ -2,10 +2,10 @@
 //
 // A task that comes in is offered to one of the slots that wait, which one being the policy's choice: usually
 // the one that began to wait last (its caches are warm, and the others may sleep on). If none waits it goes
-// into the mailbox. A slot that asks is offered the oldest task. So one task wakes one worker. An offer is not a hand-over: the task stays Pending until the slot claims
-// it. A slot that was waiting in a descriptor may in truth be busy elsewhere in its event loop, and one
-// that was told "task" may do something else first: such an offer is unsure, and when it has not been
-// claimed within kClaimTime it goes to another slot that waits.
+// into the mailbox. A slot that asks is offered the oldest task. So one task wakes one worker. An offer is not a
+// hand-over: the task stays Pending until the slot claims it. A slot that was waiting in a descriptor may in truth be
+// busy elsewhere in its event loop, and one that was told "task" may do something else first: such an offer is unsure,
+// and when it has not been claimed within kClaimTime it goes to another slot that waits.
 //
 // Invariant: a slot is in the idle list iff it has asked, has no offer, and there was nothing for it then;
 // unless paused, the mailbox is non-empty only while no slot is idle.

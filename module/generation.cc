@@ -6,9 +6,8 @@ namespace igor {
 
 Generation::Generation(WorkerHost& host, const Generation* predecessor)
     : host_(host),
-      global_(std::make_shared<Scope>("global", nullptr, host,
-                                      predecessor ? std::weak_ptr<Scope>(predecessor->global_)
-                                                  : std::weak_ptr<Scope>())) {
+      global_(std::make_shared<Scope>(
+          "global", nullptr, host, predecessor ? std::weak_ptr<Scope>(predecessor->global_) : std::weak_ptr<Scope>())) {
   if (predecessor) before_.assign(predecessor->scopes_.begin(), predecessor->scopes_.end());
 }
 

@@ -17,8 +17,8 @@ namespace igor {
 class Histogram {
  public:
   // Upper bounds in microseconds, each included in its range; one more range is above all of them.
-  static constexpr std::array<uint64_t, 19> kBounds = {50,     100,    250,     500,     1000,    2500,     5000,
-                                                       10000,  25000,  50000,   100000,  250000,  500000,   1000000,
+  static constexpr std::array<uint64_t, 19> kBounds = {50,      100,     250,      500,      1000,    2500,   5000,
+                                                       10000,   25000,   50000,    100000,   250000,  500000, 1000000,
                                                        2500000, 5000000, 10000000, 30000000, 60000000};
   static constexpr size_t kRanges = kBounds.size() + 1;
 

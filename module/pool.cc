@@ -61,7 +61,8 @@ void Pool::count_end(Task& task, TaskState state) {
   std::string_view event = "complete";
   if (state == TaskState::Cancelled) number = &counters_->cancelled, event = "cancel";
   if (state == TaskState::TimedOut) number = &counters_->timed_out, event = "timeout";
-  if (state == TaskState::Failed) number = &counters_->failed[static_cast<size_t>(task.failure_.reason)], event = "fail";
+  if (state == TaskState::Failed)
+    number = &counters_->failed[static_cast<size_t>(task.failure_.reason)], event = "fail";
   number->fetch_add(1, std::memory_order_relaxed);
   task.ended_at_ = now();
   counters_->total.record(task.ended_at_ - task.created());
@@ -133,9 +134,8 @@ void Pool::receive(std::vector<Ref<Task>> tasks) {
   Failure failure;
   failure.reason = Reason::Shutdown;
   Lock lock(mutex_);
-  std::erase_if(tasks, [](const Ref<Task>& task) {
-    return task->ended() || task->admission_ == Task::Admission::Refused;
-  });
+  std::erase_if(tasks,
+                [](const Ref<Task>& task) { return task->ended() || task->admission_ == Task::Admission::Refused; });
   if (draining() && successor_) {
     for (const Ref<Task>& task : tasks) task->holder_.store(successor_.get(), std::memory_order_release);
     lock.unlock();
@@ -226,8 +226,7 @@ Pool::SendResult Pool::await_admission(Lock& lock, Pool*& at, Task& task, TimePo
 Pool::Sent Pool::send(Payload payload, TimePoint deadline, Interrupt* interrupt, Duration task_timeout,
                       Ref<const Origin> origin) {
   Sent sent;
-  sent.task =
-      Ref<Task>::adopt(new Task(shared_from_this(), std::move(payload), options_.updates, std::move(origin)));
+  sent.task = Ref<Task>::adopt(new Task(shared_from_this(), std::move(payload), options_.updates, std::move(origin)));
   Task& task = *sent.task;
 
   Pool* at = this;

@@ -264,9 +264,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool has_held_back_ = false;
   std::vector<std::weak_ptr<Scope>> holders_;
   std::vector<std::weak_ptr<Pool>> predecessors_;  // that it was made to follow, or that drain in its favour
-  bool let_go_ = false;      // by the last holder
-  bool restarting_ = false;  // a restart() is under way
-  bool replaced_ = false;    // its successor is ready: nobody comes to hold this one any more
+  bool let_go_ = false;                            // by the last holder
+  bool restarting_ = false;                        // a restart() is under way
+  bool replaced_ = false;                          // its successor is ready: nobody comes to hold this one any more
   bool ever_ready_ = false;
   Failure last_failure_;
   TimePoint last_failure_at_{};  // zero: none
@@ -275,7 +275,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   SendResult last_refusal_ = SendResult::Accepted;
   bool reoffer_armed_ = false;
   TimePoint drain_began_{};
-  TimePoint give_up_at_{};    // set when the first script is interrupted
+  TimePoint give_up_at_{};     // set when the first script is interrupted
   uint32_t interrupting_ = 0;  // calls of the host under way
   bool ends_by_timer_ = false;
   uint64_t drain_timer_ = 0;

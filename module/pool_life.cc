@@ -50,7 +50,8 @@ bool Pool::spawn(const Lock& lock, std::string& error) {
   slot->state_ = WorkerSlot::State::Starting;
   slot->since_ = now();
   const int failed = slot->thread_.start(
-      std::string(host_.thread_prefix()) + options_.name, [self = shared_from_this(), slot] { self->run_slot(*slot); }, host_.stack_bytes());
+      std::string(host_.thread_prefix()) + options_.name, [self = shared_from_this(), slot] { self->run_slot(*slot); },
+      host_.stack_bytes());
   if (failed == 0) return true;
   slot->state_ = WorkerSlot::State::Stopped;  // a slot without a thread must not count as one that may serve
   error = (options_.kind == PoolKind::Requests ? "could not start a thread for worker \""
@@ -273,8 +274,9 @@ void Pool::stop_slot(Lock& lock, WorkerSlot& slot, WorkerSlot::Stop why) {
 }
 
 void Pool::press_slot_at(const Lock&, TimePoint at, WorkerSlot& slot, TimePoint give_up_at) {
-  slot.press_timer_ = Timers::global().schedule(
-      at, [self = shared_from_this(), &slot, run = slot.runs_, give_up_at] { self->press_slot(slot, run, give_up_at); });
+  slot.press_timer_ = Timers::global().schedule(at, [self = shared_from_this(), &slot, run = slot.runs_, give_up_at] {
+    self->press_slot(slot, run, give_up_at);
+  });
 }
 
 // The timer holds the pool: without a script to press on it must not for as long as a grace may be.
@@ -480,8 +482,8 @@ size_t Pool::finish_drain(const std::vector<std::shared_ptr<Pool>>& pools) {
 
 bool Pool::all_ended(const Lock&) const noexcept {
   return interrupting_ == 0 && std::all_of(slots_.begin(), slots_.end(), [](const auto& slot) {
-    return slot->state_ == WorkerSlot::State::Stopped || slot->state_ == WorkerSlot::State::Lost;
-  });
+           return slot->state_ == WorkerSlot::State::Stopped || slot->state_ == WorkerSlot::State::Lost;
+         });
 }
 
 void Pool::await_end(TimePoint deadline) {

@@ -32,9 +32,9 @@ struct PoolOptions {
   std::string name;
   std::string file;  // the entrypoint, absolute
   std::vector<std::pair<std::string, std::string>> env;
-  std::string settings;  // for the host: what its interpreter is configured with for this pool's scripts
-  bool catch_all = false;  // made for a name that somebody asked for, from options without a name
-  uint32_t num = 0;        // threads started by start()
+  std::string settings;      // for the host: what its interpreter is configured with for this pool's scripts
+  bool catch_all = false;    // made for a name that somebody asked for, from options without a name
+  uint32_t num = 0;          // threads started by start()
   uint32_t max_threads = 0;  // 0: max(num, 1)
   uint32_t queue = 0;        // places for accepted tasks that no worker was offered yet
   bool overflow_reject = false;

@@ -10,8 +10,8 @@
 #include "module/clock.h"
 #include "module/counters.h"
 #include "module/failure.h"
-#include "module/ref.h"
 #include "module/origin.h"
+#include "module/ref.h"
 
 namespace igor {
 
@@ -22,12 +22,12 @@ struct WorkerReport {
   uint32_t index = 0;
   State state = State::Starting;
   TimePoint since{};
-  uint32_t tasks = 0;     // that it holds
-  uint64_t handled = 0;   // tasks claimed and requests served, in all its runs
-  uint64_t starts = 0;    // runs
-  uint64_t memory = 0;    // bytes, as its host last said
-  std::string activity;   // what it does, as its host says; empty when nothing
-  bool old = false;       // of a pool whose place was taken: another worker may have its index
+  uint32_t tasks = 0;    // that it holds
+  uint64_t handled = 0;  // tasks claimed and requests served, in all its runs
+  uint64_t starts = 0;   // runs
+  uint64_t memory = 0;   // bytes, as its host last said
+  std::string activity;  // what it does, as its host says; empty when nothing
+  bool old = false;      // of a pool whose place was taken: another worker may have its index
 };
 
 struct TaskReport {

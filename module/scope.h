@@ -11,8 +11,9 @@
 // scope looks names up in its successor first, so a script that goes on for years, in a request or in a worker
 // that was kept, sends to today's workers.
 //
-// Ownership: shared, forwards: a scope holds its successor. A request holds its scope while it runs, so a scope outlives the generation that
-// made it for as long as something may still resolve names in it (its pools then refuse tasks).
+// Ownership: shared, forwards: a scope holds its successor. A request holds its scope while it runs, so a scope
+// outlives the generation that made it for as long as something may still resolve names in it (its pools then refuse
+// tasks).
 //
 // Locks: a reader-writer lock for the maps, never held while a pool starts, waits or drains. The fallback and
 // the predecessor have their own; this -> fallback, this -> predecessor, each -> a pool's.
@@ -34,10 +35,7 @@ namespace igor {
 class Scope : public std::enable_shared_from_this<Scope> {
  public:
   Scope(std::string label, std::shared_ptr<Scope> fallback, WorkerHost& host, std::weak_ptr<Scope> predecessor = {})
-      : label_(std::move(label)),
-        fallback_(std::move(fallback)),
-        host_(host),
-        predecessor_(std::move(predecessor)) {}
+      : label_(std::move(label)), fallback_(std::move(fallback)), host_(host), predecessor_(std::move(predecessor)) {}
 
   const std::string& label() const noexcept { return label_; }
 
@@ -91,7 +89,7 @@ class Scope : public std::enable_shared_from_this<Scope> {
   const std::weak_ptr<Scope> predecessor_;
   std::shared_mutex mutex_;
   using Pools = std::unordered_map<std::string, std::shared_ptr<Pool>, Hash, std::equal_to<>>;
-  Pools pools_;          // of tasks
+  Pools pools_;  // of tasks
   Pools request_pools_;
   std::vector<std::shared_ptr<Pool>> attached_;
   std::shared_ptr<Scope> successor_;

@@ -41,7 +41,8 @@ bool SnapshotStore::publish(Payload payload) {
     const Payload& current = snapshot_of(word_.load(std::memory_order_relaxed))->payload();
     const bool same_size = current.size() == payload.size();
     // memcmp() may not be given null, not even for no bytes.
-    if (same_size && (current.size() == 0 || std::memcmp(current.data(), payload.data(), current.size()) == 0)) return false;
+    if (same_size && (current.size() == 0 || std::memcmp(current.data(), payload.data(), current.size()) == 0))
+      return false;
   }
   replace(new Snapshot(std::move(payload), last + 1));
   version_.store(last + 1, std::memory_order_release);

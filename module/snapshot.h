@@ -32,8 +32,7 @@ namespace igor {
 
 class Snapshot {
  public:
-  Snapshot(Payload payload, uint64_t version)
-      : payload_(std::move(payload)), version_(version), published_(now()) {}
+  Snapshot(Payload payload, uint64_t version) : payload_(std::move(payload)), version_(version), published_(now()) {}
 
   const Payload& payload() const noexcept { return payload_; }
   uint64_t version() const noexcept { return version_; }

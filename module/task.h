@@ -129,8 +129,8 @@ class Task final : public RefCounted<Task> {
   bool counted_ = false;                              // accepted: its end goes into the counters
   TimePoint started_{};                               // claimed
   TimePoint ended_at_{};
-  WorkerSlot* slot_ = nullptr;                        // while Running; slots live as long as the pool
-  uint64_t deadline_timer_ = 0;                       // 0: none
+  WorkerSlot* slot_ = nullptr;   // while Running; slots live as long as the pool
+  uint64_t deadline_timer_ = 0;  // 0: none
   UpdateFifo updates_;
   Payload payload_;
   Payload result_;

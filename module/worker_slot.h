@@ -101,8 +101,8 @@ class WorkerSlot {
   // Guarded by the pool's lock.
   State state_ = State::Stopped;
   std::atomic<Stop> stop_{Stop::None};  // written under the lock
-  TimePoint since_{};  // of what it does now, as a report shows it
-  uint64_t press_timer_ = 0;  // presses on a script that was told to stop; 0: none
+  TimePoint since_{};                   // of what it does now, as a report shows it
+  uint64_t press_timer_ = 0;            // presses on a script that was told to stop; 0: none
   uint64_t runs_ = 0;
   uint64_t handled_ = 0;        // tasks and requests in all runs
   uint64_t taken_ = 0;          // tasks or requests in this run

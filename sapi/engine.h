@@ -31,9 +31,9 @@ namespace igor::sapi {
 struct EngineOptions {
   bool cli = false;  // the command line's conventions instead of the web's; no requests
   uint32_t max_wait_ms = 0;
-  uint32_t spare_threads = 0;   // may be added under load, to all pools together
-  uint32_t max_idle_ms = 0;     // how long an added thread stays without a request; 0: 5000
-  uint32_t max_requests = 0;    // after which a thread's engine state is made afresh; 0: never
+  uint32_t spare_threads = 0;               // may be added under load, to all pools together
+  uint32_t max_idle_ms = 0;                 // how long an added thread stays without a request; 0: 5000
+  uint32_t max_requests = 0;                // after which a thread's engine state is made afresh; 0: never
   std::string ini;                          // php.ini text that overrides the files
   std::string ini_path;                     // where to look for php.ini, or the file; empty: as PHP was built
   bool ini_ignore = false;                  // read no php.ini at all

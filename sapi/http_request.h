@@ -45,15 +45,15 @@ struct HttpRequestOptions {
   std::string_view content_type;
   std::string_view cookie;
   std::string_view authorization;
-  int64_t content_length = -1;       // -1: unknown; 0: no body
-  std::string_view server_vars;      // packed pairs
-  std::string_view env;              // packed pairs
-  std::string_view request_headers;  // packed pairs
-  std::string_view body;             // what the caller has read of the body so far
-  bool body_whole = false;           // and that is all of it
-  bool attended = true;              // the caller waits in next() from the start
-  uint64_t token = 0;                // for the AttentionQueue
-  bool for_worker = false;           // an HTTP worker answers it
+  int64_t content_length = -1;           // -1: unknown; 0: no body
+  std::string_view server_vars;          // packed pairs
+  std::string_view env;                  // packed pairs
+  std::string_view request_headers;      // packed pairs
+  std::string_view body;                 // what the caller has read of the body so far
+  bool body_whole = false;               // and that is all of it
+  bool attended = true;                  // the caller waits in next() from the start
+  uint64_t token = 0;                    // for the AttentionQueue
+  bool for_worker = false;               // an HTTP worker answers it
   std::chrono::milliseconds max_wait{};  // for one; 0: as its pool says
 };
 

@@ -93,8 +93,7 @@ void PhpThread::attach() {
   // A stack that is configured to be larger than it is ends in a crash, not in an error.
   if (EG(max_allowed_stack_size) > 0 && EG(call_stack).base && EG(call_stack).max_size > 0 &&
       static_cast<size_t>(EG(max_allowed_stack_size)) > EG(call_stack).max_size) {
-    EG(stack_limit) =
-        zend_call_stack_limit(EG(call_stack).base, EG(call_stack).max_size, EG(reserved_stack_size));
+    EG(stack_limit) = zend_call_stack_limit(EG(call_stack).base, EG(call_stack).max_size, EG(reserved_stack_size));
   }
   std::lock_guard lock(mutex_);
   vm_interrupt_ = &EG(vm_interrupt);

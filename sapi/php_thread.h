@@ -96,15 +96,15 @@ class PhpThread {
   const Kind kind;
   const std::string thread_label;
   igor::Interrupt interrupt;
-  WorkerSlot* slot = nullptr;      // of a worker thread; borrowed, lives longer than this
+  WorkerSlot* slot = nullptr;  // of a worker thread; borrowed, lives longer than this
   // Where worker names resolve for the request that is served; borrowed. Null on a worker's thread otherwise: then
   // they do in its pool's home, which moves when a reload keeps the pool.
   Scope* scope = nullptr;
-  HttpRequest* request = nullptr;  // while one is served; borrowed from the pool
-  const EnvPairs* env = nullptr;   // what getenv() sees besides the process's own; borrowed for a run
+  HttpRequest* request = nullptr;         // while one is served; borrowed from the pool
+  const EnvPairs* env = nullptr;          // what getenv() sees besides the process's own; borrowed for a run
   const EnvPairs* request_env = nullptr;  // and what comes before that, of a request in worker mode; borrowed
   HttpWorker* http_worker = nullptr;      // of an HTTP worker's thread; borrowed, lives as long as this
-  uint64_t task_id = 0;            // of the task that the running code works for, for logs; 0: none
+  uint64_t task_id = 0;                   // of the task that the running code works for, for logs; 0: none
 
  private:
   void attach();

@@ -73,8 +73,7 @@ Duration RequestQueue::max_wait(const Pool& pool) const {
 }
 
 // To the warmest of the idle workers that may serve it; the caller wakes it without the lock. Null without one.
-WorkerSlot* RequestQueue::hand_over(const Lock&, Ref<HttpRequest>& request, uint64_t age,
-                                    std::shared_ptr<Pool>& kept) {
+WorkerSlot* RequestQueue::hand_over(const Lock&, Ref<HttpRequest>& request, uint64_t age, std::shared_ptr<Pool>& kept) {
   const auto found = std::find_if(idle_.rbegin(), idle_.rend(), [&](const Seat* one) { return one->age_ >= age; });
   if (found == idle_.rend()) return nullptr;
   Seat& seat = **found;

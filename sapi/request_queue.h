@@ -9,16 +9,18 @@
 // The queue lives longer than one pool: the successor of a pool (reload, restart, changed files) gets the
 // same queue (PoolOptions::host_data), so a request that waits is taken by whoever is there; but one that came
 // for the successor is never served by the old code: pools have an age, and a worker takes no request that is
-// for a younger pool than its own. While any waits, a timer looks after them: is there anybody left to serve them (else they are refused: the breaker is open,
-// or the pool stops without a successor; a successor counts, and is started, before any of its threads has come),
-// and would one worker more help (more than kStall waited for by what its pool may serve, nobody idle, CPU left)?
-// Workers are added up to the pool's max_threads, as long as the ThreadBudget of the whole engine lasts; one beyond
-// the pool's `num` that was idle for max_idle ends, whether there were too many when it became idle or only later.
+// for a younger pool than its own. While any waits, a timer looks after them: is there anybody left to serve them (else
+// they are refused: the breaker is open, or the pool stops without a successor; a successor counts, and is started,
+// before any of its threads has come), and would one worker more help (more than kStall waited for by what its pool may
+// serve, nobody idle, CPU left)? Workers are added up to the pool's max_threads, as long as the ThreadBudget of the
+// whole engine lasts; one beyond the pool's `num` that was idle for max_idle ends, whether there were too many when it
+// became idle or only later.
 //
 // Threads: submit, withdraw, abort and load from any; join, take, done and leave from the worker's thread.
 // Locks: one mutex, before a request's and a leaf otherwise; pools are called without it. Who wakes whom:
 // submit wakes one idle worker through its slot's wakeup(), which stop() and a drain notify too; join
-// wakes the idle ones when they have become too many. Lifetime: shared between the pools, their worker threads and the timer.
+// wakes the idle ones when they have become too many. Lifetime: shared between the pools, their worker threads and the
+// timer.
 #pragma once
 
 #include <cstdint>
@@ -42,10 +44,10 @@ namespace igor::sapi {
 class RequestQueue final : public RequestHolder, public std::enable_shared_from_this<RequestQueue> {
  public:
   struct Options {
-    Duration max_wait{};                        // of pools that say nothing; 0: no bound
+    Duration max_wait{};  // of pools that say nothing; 0: no bound
     Duration max_idle = std::chrono::seconds(5);
-    ThreadBudget* budget = nullptr;             // null: no thread is ever added
-    std::function<bool()> cpu_left;             // whether a thread more can help; empty: CpuLoad
+    ThreadBudget* budget = nullptr;  // null: no thread is ever added
+    std::function<bool()> cpu_left;  // whether a thread more can help; empty: CpuLoad
   };
   struct Load {
     uint32_t waiting;

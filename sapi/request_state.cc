@@ -166,8 +166,7 @@ void apply_settings(const char* text, void (*refused)(PhpThread&, const char*, b
 }
 
 void refresh_setting(const char* name) {
-  auto* const entry =
-      static_cast<zend_ini_entry*>(zend_hash_str_find_ptr(EG(ini_directives), name, std::strlen(name)));
+  auto* const entry = static_cast<zend_ini_entry*>(zend_hash_str_find_ptr(EG(ini_directives), name, std::strlen(name)));
   if (entry && entry->on_modify) {
     entry->on_modify(entry, entry->value, entry->mh_arg1, entry->mh_arg2, entry->mh_arg3, ZEND_INI_STAGE_ACTIVATE);
   }
@@ -344,8 +343,7 @@ void RequestState::reset_superglobals() {
     }
     // $_ENV and $_REQUEST are made when code that names them is compiled. Code that was compiled before will
     // not ask again, and code that comes finds them armed.
-    const bool lazy =
-        is_env || zend_string_equals(global->name, ZSTR_KNOWN(ZEND_STR_AUTOGLOBAL_REQUEST));
+    const bool lazy = is_env || zend_string_equals(global->name, ZSTR_KNOWN(ZEND_STR_AUTOGLOBAL_REQUEST));
     if (lazy && !zend_hash_exists(&EG(symbol_table), global->name)) continue;
     if (zend_string_equals_literal(global->name, "GLOBALS")) continue;
     global->armed = global->auto_global_callback(global->name);
@@ -367,7 +365,8 @@ void RequestState::call_shutdown_functions() {
   // One of them may register another: it comes last, and is called too.
   for (zend_hash_internal_pointer_reset_ex(functions, &position); !EG(exception);
        zend_hash_move_forward_ex(functions, &position)) {
-    auto* const entry = static_cast<php_shutdown_function_entry*>(zend_hash_get_current_data_ptr_ex(functions, &position));
+    auto* const entry =
+        static_cast<php_shutdown_function_entry*>(zend_hash_get_current_data_ptr_ex(functions, &position));
     if (!entry) break;
     // A copy, because the table may move while it runs; what it points to does not.
     zend_fcall_info call = entry->fci;

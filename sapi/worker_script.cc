@@ -60,9 +60,10 @@ void set_ini(const char* name, size_t name_size, const char* value) {
 }
 
 void log_refused_setting(PhpThread& thread, const char* name, bool unknown) {
-  log_host_problem(&thread, std::string("worker \"") + thread.slot->options().name + "\": php_ini " + name +
-                                (unknown ? " is no setting of this PHP; check its name, and that its extension is loaded"
-                                         : " cannot have this value, or cannot be set for one worker alone"));
+  log_host_problem(&thread,
+                   std::string("worker \"") + thread.slot->options().name + "\": php_ini " + name +
+                       (unknown ? " is no setting of this PHP; check its name, and that its extension is loaded"
+                                : " cannot have this value, or cannot be set for one worker alone"));
 }
 
 // Request startup, with the conventions of a script that has no client and no time limit.

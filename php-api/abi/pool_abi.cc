@@ -217,8 +217,8 @@ igor_status igor_generation_open(igor_handle predecessor, igor_handle* generatio
   const auto before = generations().find(predecessor);
   std::unique_lock<std::mutex> lock;
   if (before) lock = std::unique_lock(before->mutex);
-  *generation = generations().insert(
-      std::make_shared<GenerationEntry>(worker_host(), before ? &before->generation : nullptr));
+  *generation =
+      generations().insert(std::make_shared<GenerationEntry>(worker_host(), before ? &before->generation : nullptr));
   return IGOR_OK;
 } catch (const std::bad_alloc&) {
   return IGOR_NO_MEMORY;

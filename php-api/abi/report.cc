@@ -16,7 +16,8 @@ constexpr std::array<const char*, 8> kReasons = {"exited",   "uncaught_exception
                                                  "deadline", "worker_lost",        "shutdown",    "abandoned"};
 
 uint64_t milliseconds(Duration age) {
-  return static_cast<uint64_t>(std::max<int64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(age).count(), 0));
+  return static_cast<uint64_t>(
+      std::max<int64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(age).count(), 0));
 }
 
 const char* name_of(PoolReport::State state) {

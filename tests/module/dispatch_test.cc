@@ -67,8 +67,7 @@ TEST_F(DispatchTest, RoundRobinTakesTheSlotThatBeganToWaitFirst) {
 }
 
 TEST_F(DispatchTest, ASlotThatLetAnOfferPassIsTheLastChoiceOfEachPolicy) {
-  for (const DispatchPolicy policy :
-       {DispatchPolicy::Shared, DispatchPolicy::LeastBusy, DispatchPolicy::RoundRobin}) {
+  for (const DispatchPolicy policy : {DispatchPolicy::Shared, DispatchPolicy::LeastBusy, DispatchPolicy::RoundRobin}) {
     Dispatch dispatch(0, policy);
     dispatch.ask(lock, slot(0));
     const auto first = make();

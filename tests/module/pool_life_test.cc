@@ -285,8 +285,8 @@ TEST(PoolLife, RunsOfHttpWorkersAreLoggedAsSuch) {
   ASSERT_TRUE(pool->start(error));
   LogRecord record;
   uint64_t dropped;
-  for (const char* text :
-       {"HTTP worker ended, starting it again", "HTTP worker failed", "HTTP worker keeps failing, its breaker is open"}) {
+  for (const char* text : {"HTTP worker ended, starting it again", "HTTP worker failed",
+                           "HTTP worker keeps failing, its breaker is open"}) {
     ASSERT_EQ(LogQueue::global().next(UINT32_MAX, record, dropped), LogQueue::Next::Record);
     EXPECT_EQ(record.message, text);
   }

@@ -193,7 +193,8 @@ TEST_F(Reload, ALoadThatFailsLeavesTheOldOneAsItWas) {
     add(*two.global(), bad);
     std::string error;
     EXPECT_FALSE(two.start(error));
-    EXPECT_THAT(error, HasSubstr("background worker \"bad\" (/scripts/w) failed once before it was ready: no such class"));
+    EXPECT_THAT(error,
+                HasSubstr("background worker \"bad\" (/scripts/w) failed once before it was ready: no such class"));
     EXPECT_EQ(two.close(), 0u);
   }
   for (const auto& pool : {w, changes}) {
@@ -283,7 +284,7 @@ TEST_F(Reload, PoolsOfACatchAllAreKeptNameByName) {
   Generation two(host, &one);
   add(*two.global(), named("", 0));
   start(two);
-  const auto later = find(one.global(), "later") ;  // the old configuration still serves
+  const auto later = find(one.global(), "later");  // the old configuration still serves
   EXPECT_EQ(find(two.global(), "made"), made);
   one.close();
   EXPECT_FALSE(made->draining());

@@ -6,15 +6,15 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <condition_variable>
-#include <deque>
-#include <memory>
 #include <chrono>
+#include <condition_variable>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -62,7 +62,7 @@ struct Response {
   std::string body;
   bool refused = false;
   bool alone = false;  // nobody was needed before the script's end
-  int events = 0;  // including the finishing one
+  int events = 0;      // including the finishing one
   int flushes = 0;
   std::vector<std::pair<int, Pairs>> informational;
 

@@ -94,10 +94,11 @@ class HttpWorkers : public HttpHost {
 
 TEST_F(HttpWorkers, OneRunServesManyRequests) {
   serve();
-  const Response first = ask("echo $_GET['a'], ' ', $_SERVER['FRANKENPHP_WORKER'], ' ', "
-                             "$_SERVER['FRANKENPHP_WORKER_NAME'], ' ', "
-                             "var_export($_SERVER['FRANKENPHP_WORKER_BACKGROUND'], true), ' ', PHP_SAPI, ' ', "
-                             "isset($_SERVER['argv']) ? 'argv' : 'none', isset($GLOBALS['argv']) ? 'argv' : '';");
+  const Response first =
+      ask("echo $_GET['a'], ' ', $_SERVER['FRANKENPHP_WORKER'], ' ', "
+          "$_SERVER['FRANKENPHP_WORKER_NAME'], ' ', "
+          "var_export($_SERVER['FRANKENPHP_WORKER_BACKGROUND'], true), ' ', PHP_SAPI, ' ', "
+          "isset($_SERVER['argv']) ? 'argv' : 'none', isset($GLOBALS['argv']) ? 'argv' : '';");
   EXPECT_EQ(first.status, 200);
   EXPECT_EQ(first.body, "1 1 app false frankenphp none");
   EXPECT_EQ(first.header("X-N"), "1");
@@ -109,8 +110,9 @@ TEST_F(HttpWorkers, OneRunServesManyRequests) {
 
 TEST_F(HttpWorkers, SuperglobalsAndBody) {
   serve();
-  Request form = request("echo json_encode([$_GET, $_POST, $_COOKIE, $_REQUEST, $_SERVER['REQUEST_METHOD'], "
-                         "file_get_contents('php://input')]);");
+  Request form = request(
+      "echo json_encode([$_GET, $_POST, $_COOKIE, $_REQUEST, $_SERVER['REQUEST_METHOD'], "
+      "file_get_contents('php://input')]);");
   form.method = "POST";
   form.server_vars.emplace_back("REQUEST_METHOD", "POST");
   form.content_type = "application/x-www-form-urlencoded";
@@ -119,12 +121,15 @@ TEST_F(HttpWorkers, SuperglobalsAndBody) {
   EXPECT_EQ(run(form).body,
             R"([{"a":"1","b":"two"},{"name":"one","list":["1","2"]},{"c":"cookie1"},)"
             R"({"a":"1","b":"two","name":"one","list":["1","2"],"c":"cookie1"},"POST","name=one&list[]=1&list[]=2"])");
-  Request plain = request("echo json_encode([$_GET, $_POST, $_COOKIE, $_REQUEST, $_FILES, "
-                          "file_get_contents('php://input')]);");
+  Request plain = request(
+      "echo json_encode([$_GET, $_POST, $_COOKIE, $_REQUEST, $_FILES, "
+      "file_get_contents('php://input')]);");
   plain.query = "";
   EXPECT_EQ(run(plain).body, R"([[],[],[],[],[],""])");
   // Written to, they are made anew.
-  body("$_GET['leak'] = $_POST['leak'] = $_COOKIE['leak'] = $_REQUEST['leak'] = $_SERVER['LEAK'] = $_FILES['leak'] = 1;");
+  body(
+      "$_GET['leak'] = $_POST['leak'] = $_COOKIE['leak'] = $_REQUEST['leak'] = $_SERVER['LEAK'] = $_FILES['leak'] = "
+      "1;");
   EXPECT_EQ(run(plain).body, R"([[],[],[],[],[],""])");
   EXPECT_EQ(body("echo isset($_SERVER['LEAK']) ? 'leak' : 'none';"), "none");
 }
@@ -150,8 +155,9 @@ TEST_F(HttpWorkers, Uploads) {
 
 TEST_F(HttpWorkers, HeadersAndStatus) {
   serve();
-  const Response first = ask("http_response_code(404); header('X-Secret: 1'); header_register_callback(function () {"
-                             " header('X-Callback: 1'); }); setcookie('s', '1'); header('Content-Type: text/csv');");
+  const Response first =
+      ask("http_response_code(404); header('X-Secret: 1'); header_register_callback(function () {"
+          " header('X-Callback: 1'); }); setcookie('s', '1'); header('Content-Type: text/csv');");
   EXPECT_EQ(first.status, 404);
   EXPECT_EQ(first.header("X-Callback"), "1");
   const Response second = ask("echo json_encode(headers_list());");
@@ -168,7 +174,8 @@ TEST_F(HttpWorkers, OutputBuffersAreFlushedIntoTheirOwnResponse) {
   serve("", {}, "url_rewriter.tags=\"a=href\"\n");
   EXPECT_EQ(body("ob_start(); echo 'one '; ob_start(fn ($text) => strtoupper($text)); echo 'two';"), "one TWO");
   EXPECT_EQ(body("echo ob_get_level(), json_encode(ob_list_handlers());"), "0[]");
-  EXPECT_EQ(body("output_add_rewrite_var('sid', 'secret'); echo '<a href=\"x.php\">';"), "<a href=\"x.php?sid=secret\">");
+  EXPECT_EQ(body("output_add_rewrite_var('sid', 'secret'); echo '<a href=\"x.php\">';"),
+            "<a href=\"x.php?sid=secret\">");
   EXPECT_EQ(body("echo '<a href=\"x.php\">';"), "<a href=\"x.php\">");
   EXPECT_EQ(body("output_add_rewrite_var('t', 'new'); echo '<a href=\"x.php\">';"), "<a href=\"x.php?t=new\">");
   EXPECT_EQ(body("ob_start(fn ($x) => throw new Exception('in the handler')); echo 'x';"), "x");
@@ -180,8 +187,9 @@ TEST_F(HttpWorkers, Session) {
   serve("session_set_cookie_params(77);");
   const Response first = ask("session_name('other'); session_start(); $_SESSION['user'] = 'alice'; echo session_id();");
   EXPECT_THAT(first.header("Set-Cookie"), HasSubstr("other=" + first.body));
-  const std::string probe = "echo json_encode([session_status(), session_id(), session_name(), $_SESSION ?? null, "
-                            "ini_get('session.save_handler'), session_get_cookie_params()['lifetime']]);";
+  const std::string probe =
+      "echo json_encode([session_status(), session_id(), session_name(), $_SESSION ?? null, "
+      "ini_get('session.save_handler'), session_get_cookie_params()['lifetime']]);";
   const std::string fresh = R"([1,"","PHPSESSID",null,"files",77])";
   EXPECT_EQ(body(probe), fresh);
   const Response second = ask("session_start(); echo json_encode($_SESSION), session_id();");
@@ -199,13 +207,16 @@ constexpr char kHandler[] =
     " function open($p, $n): bool { return true; } function close(): bool { return true; }"
     " function read($id): string|false { return self::$data[$id] ?? ''; }"
     " function write($id, $d): bool { self::$data[$id] = $d; return true; }"
-    " function destroy($id): bool { unset(self::$data[$id]); return true; } function gc($m): int|false { return 0; } }\n";
+    " function destroy($id): bool { unset(self::$data[$id]); return true; } function gc($m): int|false { return 0; } "
+    "}\n";
 
 TEST_F(HttpWorkers, SessionHandlerOfARequestIsForgotten) {
   serve(kHandler);
   const std::string probe = "echo ini_get('session.save_handler'), session_module_name();";
   EXPECT_EQ(body(probe), "filesfiles");
-  EXPECT_EQ(body("session_set_save_handler(new MemoryHandler); session_start(); $_SESSION['a'] = 1; echo count(MemoryHandler::$data);"), "0");
+  EXPECT_EQ(body("session_set_save_handler(new MemoryHandler); session_start(); $_SESSION['a'] = 1; echo "
+                 "count(MemoryHandler::$data);"),
+            "0");
   EXPECT_EQ(body("echo count(MemoryHandler::$data), implode(MemoryHandler::$data);"), "1a|i:1;");
   EXPECT_EQ(body(probe), "filesfiles");
   EXPECT_EQ(body("session_start(); $_SESSION['b'] = 1; session_write_close(); echo count(MemoryHandler::$data);"), "1");
@@ -225,13 +236,15 @@ TEST_F(HttpWorkers, SessionHandlerOfTheBootStays) {
 
 TEST_F(HttpWorkers, SettingsGoBackToTheBoots) {
   serve("ini_set('precision', '5'); error_reporting(E_ALL & ~E_NOTICE); ini_set('memory_limit', '200M');");
-  const std::string probe = "echo json_encode([ini_get('precision'), error_reporting(), ini_get('memory_limit'), "
-                            "ini_get('display_errors'), ini_get('max_execution_time'), ignore_user_abort(), "
-                            "ini_get('error_log'), ini_get('include_path'), ini_get('default_charset')]);";
-  no_leak("ini_set('precision', '7'); error_reporting(0); ini_set('memory_limit', '300M'); "
-          "ini_set('display_errors', '1'); set_time_limit(99); ignore_user_abort(true); ini_set('error_log', '/x'); "
-          "set_include_path('/leak'); ini_set('default_charset', 'latin1'); ini_restore('precision');",
-          probe);
+  const std::string probe =
+      "echo json_encode([ini_get('precision'), error_reporting(), ini_get('memory_limit'), "
+      "ini_get('display_errors'), ini_get('max_execution_time'), ignore_user_abort(), "
+      "ini_get('error_log'), ini_get('include_path'), ini_get('default_charset')]);";
+  no_leak(
+      "ini_set('precision', '7'); error_reporting(0); ini_set('memory_limit', '300M'); "
+      "ini_set('display_errors', '1'); set_time_limit(99); ignore_user_abort(true); ini_set('error_log', '/x'); "
+      "set_include_path('/leak'); ini_set('default_charset', 'latin1'); ini_restore('precision');",
+      probe);
   EXPECT_THAT(body(probe), HasSubstr("[\"5\",30711,\"200M\""));
   EXPECT_EQ(body("ini_restore('memory_limit'); echo ini_get('memory_limit');"), "128M");
   EXPECT_EQ(body("echo ini_get('memory_limit');"), "200M");
@@ -239,8 +252,9 @@ TEST_F(HttpWorkers, SettingsGoBackToTheBoots) {
 
 TEST_F(HttpWorkers, EnvironmentGoesBackToTheBoots) {
   serve("putenv('BOOT=1'); $_ENV['DOTENV'] = 'yes'; $_SERVER['DOTENV'] = 'yes';", {}, "variables_order=EGPCS\n");
-  const std::string probe = "echo json_encode([getenv('BOOT'), getenv('LEAK'), $_ENV['DOTENV'] ?? null, "
-                            "$_ENV['LEAK'] ?? null, $_SERVER['DOTENV'] ?? null, isset($_ENV['PATH'])]);";
+  const std::string probe =
+      "echo json_encode([getenv('BOOT'), getenv('LEAK'), $_ENV['DOTENV'] ?? null, "
+      "$_ENV['LEAK'] ?? null, $_SERVER['DOTENV'] ?? null, isset($_ENV['PATH'])]);";
   EXPECT_EQ(body(probe), R"(["1",false,"yes",null,null,true])");
   no_leak("putenv('BOOT=2'); putenv('LEAK=1'); $_ENV['LEAK'] = 1; unset($_ENV['DOTENV']);", probe);
   no_leak("putenv('BOOT');", probe);
@@ -259,10 +273,11 @@ TEST_F(HttpWorkers, EnvOfRequestAndPool) {
 TEST_F(HttpWorkers, OtherState) {
   serve();
   no_leak("date_default_timezone_set('Asia/Tokyo');", "echo date_default_timezone_get();");
-  no_leak("mb_internal_encoding('SJIS'); mb_substitute_character(0x41); mb_language('ja'); mb_detect_order(['ASCII']);"
-          "mb_http_output('SJIS');",
-          "echo json_encode([mb_internal_encoding(), mb_substitute_character(), mb_language(), mb_detect_order(), "
-          "mb_http_output()]);");
+  no_leak(
+      "mb_internal_encoding('SJIS'); mb_substitute_character(0x41); mb_language('ja'); mb_detect_order(['ASCII']);"
+      "mb_http_output('SJIS');",
+      "echo json_encode([mb_internal_encoding(), mb_substitute_character(), mb_language(), mb_detect_order(), "
+      "mb_http_output()]);");
   // A sanitized PHP is built without the libraries that libxml needs.
   if (body("echo extension_loaded('simplexml') ? 'there' : 'missing';") == "there") {
     no_leak("libxml_use_internal_errors(true); simplexml_load_string('<a>');",
@@ -277,7 +292,8 @@ TEST_F(HttpWorkers, OtherState) {
           "echo json_encode(stream_context_get_options(stream_context_get_default()));");
   no_leak("json_decode('{');", "echo json_last_error();");
   no_leak("$x = str_repeat('x', 50 << 20);", "echo memory_get_peak_usage() < (20 << 20) ? 'small' : 'large';");
-  no_leak("filter_var('x', FILTER_VALIDATE_INT);", "echo json_encode([filter_has_var(INPUT_GET, 'a'), filter_input(INPUT_COOKIE, 'c')]);");
+  no_leak("filter_var('x', FILTER_VALIDATE_INT);",
+          "echo json_encode([filter_has_var(INPUT_GET, 'a'), filter_input(INPUT_COOKIE, 'c')]);");
   no_leak("$GLOBALS['kept'] = 1;", "echo connection_status(), connection_aborted();");
   EXPECT_EQ(body("echo $GLOBALS['kept'];"), "1") << "globals of the script are kept";
   // A seed of one request does not make the next one's numbers foreseeable.
@@ -289,7 +305,8 @@ TEST_F(HttpWorkers, OtherState) {
 
 TEST_F(HttpWorkers, FilterSeesEachRequestsInput) {
   serve();
-  Request r = request("echo filter_input(INPUT_GET, 'a'), filter_input(INPUT_COOKIE, 'c'), filter_input(INPUT_POST, 'p');");
+  Request r =
+      request("echo filter_input(INPUT_GET, 'a'), filter_input(INPUT_COOKIE, 'c'), filter_input(INPUT_POST, 'p');");
   r.method = "POST";
   r.content_type = "application/x-www-form-urlencoded";
   r.body = "p=post";
@@ -329,7 +346,9 @@ TEST_F(HttpWorkers, ShutdownFunctionsBelongToTheirRequest) {
   EXPECT_EQ(ask("register_shutdown_function(fn () => throw new Exception('in shutdown'));").status, 500);
   logged("Uncaught Exception: in shutdown");
   const Response first = ask("echo 1;");
-  EXPECT_EQ(body("register_shutdown_function(function () { echo 'a'; exit; }); register_shutdown_function(fn () => print('b'));"), "a");
+  EXPECT_EQ(body("register_shutdown_function(function () { echo 'a'; exit; }); register_shutdown_function(fn () => "
+                 "print('b'));"),
+            "a");
   EXPECT_NE(ask("echo 1;").header("X-Run"), first.header("X-Run"));
 }
 
@@ -398,8 +417,10 @@ TEST_F(HttpWorkers, OutputOutsideOfRequestsIsLogged) {
 TEST_F(HttpWorkers, EarlyFinish) {
   serve();
   const std::string out = directory_ + "/late";
-  const Response first = ask("echo 'sent'; var_dump(frankenphp_finish_request()); echo 'lost'; flush(); header('X-Late: 1');"
-                             " file_put_contents('" + out + "', 'ran');");
+  const Response first =
+      ask("echo 'sent'; var_dump(frankenphp_finish_request()); echo 'lost'; flush(); header('X-Late: 1');"
+          " file_put_contents('" +
+          out + "', 'ran');");
   EXPECT_EQ(first.body, "sent");
   EXPECT_EQ(content(out), "ran");
   EXPECT_EQ(body("echo 'next'; flush();"), "next");
@@ -407,14 +428,16 @@ TEST_F(HttpWorkers, EarlyFinish) {
 
 TEST_F(HttpWorkers, NestedCallIsRefused) {
   serve();
-  EXPECT_EQ(body("try { frankenphp_handle_request(fn () => 1); } catch (RuntimeException $e) { echo $e->getMessage(); }"),
-            "frankenphp_handle_request() called while a request is being handled; it must return first");
+  EXPECT_EQ(
+      body("try { frankenphp_handle_request(fn () => 1); } catch (RuntimeException $e) { echo $e->getMessage(); }"),
+      "frankenphp_handle_request() called while a request is being handled; it must return first");
   EXPECT_EQ(body("echo 'fine';"), "fine");
 }
 
 TEST_F(HttpWorkers, OutsideOfAnHttpWorker) {
   serve();
-  Request classic(script("<?php try { frankenphp_handle_request(fn () => 1); } catch (RuntimeException $e) { echo $e->getMessage(); }"));
+  Request classic(script(
+      "<?php try { frankenphp_handle_request(fn () => 1); } catch (RuntimeException $e) { echo $e->getMessage(); }"));
   EXPECT_EQ(run(classic).body, "frankenphp_handle_request() called while not in worker mode");
   EXPECT_EQ(body("try { frankenphp_worker_task_receive(); } catch (RuntimeException $e) { echo $e->getMessage(); }"),
             "frankenphp_worker_task_receive() can only be called in a background worker");
@@ -570,8 +593,10 @@ TEST_F(HttpWorkers, LargeBodiesAndOutputAreStreamed) {
 TEST_F(HttpWorkers, AClientThatLeavesDisturbsNobodyElse) {
   serve();
   const std::string out = directory_ + "/left";
-  Request leaves = request("ignore_user_abort(true); do { echo str_repeat('x', 1000); flush(); usleep(100); } while "
-                           "(!connection_aborted()); file_put_contents('" + out + "', 'seen');");
+  Request leaves = request(
+      "ignore_user_abort(true); do { echo str_repeat('x', 1000); flush(); usleep(100); } while "
+      "(!connection_aborted()); file_put_contents('" +
+      out + "', 'seen');");
   leaves.on_event = [](igor_handle handle, const igor_event&) { return igor_request_abort(handle) != IGOR_OK; };
   run(leaves);
   EXPECT_EQ(content(out), "seen");
@@ -585,7 +610,11 @@ TEST_F(HttpWorkers, AClientThatLeavesDisturbsNobodyElse) {
 
 TEST_F(HttpWorkers, MaxWait) {
   serve("", {}, "", 50);
-  std::thread slow([&] { EXPECT_EQ(body("touch('" + directory_ + "/runs'); while (!file_exists('" + directory_ + "/go')) { usleep(1000); clearstatcache(); } echo 'slow';"), "slow"); });
+  std::thread slow([&] {
+    EXPECT_EQ(body("touch('" + directory_ + "/runs'); while (!file_exists('" + directory_ +
+                   "/go')) { usleep(1000); clearstatcache(); } echo 'slow';"),
+              "slow");
+  });
   while (!std::filesystem::exists(directory_ + "/runs")) std::this_thread::yield();
   EXPECT_TRUE(ask("echo 1;").refused);
   std::ofstream(directory_ + "/go") << "1";
@@ -611,7 +640,8 @@ TEST_F(HttpWorkers, AWorkerThatCannotBeEndedIsReplacedAndItsClientAnswered) {
   const std::string semaphore = "$s = sem_get(ftok('" + file_ + "', 'a'), 1, 0600, false);";
   const Response before = ask("echo 'ok';");
   Response response;
-  std::thread client([&] { response = ask(semaphore + "sem_acquire($s); touch('" + directory_ + "/runs'); sem_acquire($s);"); });
+  std::thread client(
+      [&] { response = ask(semaphore + "sem_acquire($s); touch('" + directory_ + "/runs'); sem_acquire($s);"); });
   while (!std::filesystem::exists(directory_ + "/runs")) std::this_thread::yield();
   ASSERT_EQ(igor_worker_restart(pool_, 0, text_, sizeof text_), IGOR_OK) << text_;
   const Response other = ask("echo 'served';");
@@ -631,7 +661,8 @@ TEST_F(HttpWorkers, AWorkerThatCannotBeEndedIsReplacedAndItsClientAnswered) {
 TEST_F(HttpWorkers, WorkersAreAddedAndEndAgain) {
   serve("", [](igor_pool_options& options) { options.max_threads = 4; }, "", 0, 2, 50);
   // Requests that wait for each other: only with three workers at a time can they end.
-  const std::string meet = "$d = '" + directory_ + "/'; touch($d . $_SERVER['ME']); "
+  const std::string meet = "$d = '" + directory_ +
+                           "/'; touch($d . $_SERVER['ME']); "
                            "while (count(glob($d . 'meet*')) < 3) { usleep(1000); } echo 'met';";
   std::vector<std::thread> clients;
   std::atomic<int> met{0};

@@ -41,7 +41,9 @@ TEST(JsonWriter, WhatScriptsSayIsAlwaysJson) {
 
 TEST(JsonWriter, WhatIsNotUtf8IsReplacedByteByByte) {
   const std::string bad = "\xef\xbf\xbd";
-  EXPECT_EQ(quoted("\xff" "a"), "\"" + bad + "a\"");
+  EXPECT_EQ(quoted("\xff"
+                   "a"),
+            "\"" + bad + "a\"");
   EXPECT_EQ(quoted("\xc3"), "\"" + bad + "\"") << "cut short";
   EXPECT_EQ(quoted("\xc0\xaf"), "\"" + bad + bad + "\"") << "overlong";
   EXPECT_EQ(quoted("\xe0\x80\x80"), "\"" + bad + bad + bad + "\"") << "overlong";
