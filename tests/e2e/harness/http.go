@@ -198,7 +198,10 @@ func (s *Server) AdminDo(method, path, contentType, body string) Response {
 func (s *Server) Reload(config Config) Response {
 	s.t.Helper()
 	s.config.Global, s.config.Site, s.config.Caddyfile = config.Global, config.Site, config.Caddyfile
-	return s.AdminDo(http.MethodPost, "/load", "text/caddyfile", s.caddyfile(filepath.Dir(s.Admin)))
+	response := s.AdminDo(http.MethodPost, "/load", "text/caddyfile", s.caddyfile(filepath.Dir(s.Admin)))
+	// The old HTTP server goes on answering on connections that are open to it.
+	s.client.CloseIdleConnections()
+	return response
 }
 
 // --- What the process holds ------------------------------------------------------------------------------
