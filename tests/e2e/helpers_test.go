@@ -174,18 +174,6 @@ func eventually(t testing.TB, what string, try func() error) {
 }
 
 // awaitFile waits until a script has written a file.
-// awaitAnswer waits for the answer of a configuration that was just loaded: Caddy closes the old one's listener beside, and it
-// may take another connection or two.
-func awaitAnswer(t testing.TB, s *harness.Server, path, body string) {
-	t.Helper()
-	eventually(t, path, func() error {
-		if r := s.Get(path); r.Status != 200 || r.Body != body {
-			return fmt.Errorf("answered %d %q, want %q", r.Status, r.Body, body)
-		}
-		return nil
-	})
-}
-
 func awaitFile(t testing.TB, path, content string) {
 	t.Helper()
 	eventually(t, path, func() error {

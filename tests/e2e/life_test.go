@@ -287,7 +287,7 @@ func TestReloadWithATaskRunning(t *testing.T) {
 	if r := s.Reload(harness.Config{Site: versionSite("two")}); r.Status != 200 {
 		t.Fatalf("the reload answered %d %s", r.Status, r.Body)
 	}
-	awaitAnswer(t, s, "/", "two two ")
+	s.Get("/").MustBe(200, "two two ")
 	gate.Close()
 	if got := <-running; got != "one one <nil>" {
 		t.Errorf("the task that ran during the reload came back as %q", got)
@@ -380,7 +380,7 @@ func TestReloadThatFails(t *testing.T) {
 	if r := s.Reload(harness.Config{Site: versionSite("two")}); r.Status != 200 {
 		t.Errorf("a good configuration after bad ones: %d %s", r.Status, r.Body)
 	}
-	awaitAnswer(t, s, "/", "two two ")
+	s.Get("/").MustBe(200, "two two ")
 }
 
 // `igor reload` and `igor stop` do by command line what the admin API does.

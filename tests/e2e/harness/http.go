@@ -199,9 +199,43 @@ func (s *Server) Reload(config Config) Response {
 	s.t.Helper()
 	s.config.Global, s.config.Site, s.config.Caddyfile = config.Global, config.Site, config.Caddyfile
 	response := s.AdminDo(http.MethodPost, "/load", "text/caddyfile", s.caddyfile(filepath.Dir(s.Admin)))
-	// The old HTTP server goes on answering on connections that are open to it.
-	s.client.CloseIdleConnections()
+	if response.Status == http.StatusOK {
+		s.awaitOneListener()
+	}
 	return response
+}
+
+// awaitOneListener waits until Caddy has closed the listener of the configuration before, which it does beside its answer:
+// until then that one may take connections, to answer as of old or to reset them. Those that are open to it are let go of.
+func (s *Server) awaitOneListener() {
+	s.t.Helper()
+	port, err := strconv.Atoi(s.URL[strings.LastIndexByte(s.URL, ':')+1:])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	local := fmt.Sprintf(":%04X", port)
+	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		listeners := 0
+		for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+			data, err := os.ReadFile(table)
+			if err != nil {
+				continue // no IPv6
+			}
+			for line := range strings.Lines(string(data)) {
+				// sl, local address, remote address, state; 0A is LISTEN
+				if f := strings.Fields(line); len(f) > 3 && f[3] == "0A" && strings.HasSuffix(f[1], local) {
+					listeners++
+				}
+			}
+		}
+		if listeners <= 1 {
+			break
+		}
+		if time.Now().After(limit) {
+			s.t.Fatalf("%d listeners on port %d, 20 s after a reload", listeners, port)
+		}
+	}
+	s.client.CloseIdleConnections()
 }
 
 // --- What the process holds ------------------------------------------------------------------------------
