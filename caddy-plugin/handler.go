@@ -228,7 +228,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		if err := readSmallBody(r, buffers); err != nil {
 			return bodyError(err)
 		}
-		if err := engine.permits.enter(ctx, engine.closing); err != nil {
+		if _, err := engine.permits.enter(ctx, engine.closing); err != nil {
 			return unavailable(w, err)
 		}
 		return serveScript(w, r, buffers, engine.permits)

@@ -17,7 +17,7 @@ type httpWorker struct {
 
 	// Valid once the load is opened.
 	pool bridge.Pool
-	gate *gate
+	gate *permits
 }
 
 // httpRouting says which requests of a scope go to which of its HTTP workers. It is made while the configuration is

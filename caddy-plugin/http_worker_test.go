@@ -256,8 +256,8 @@ func TestPoolsOfHTTPWorkers(t *testing.T) {
 		t.Errorf("third: %+v", third)
 	}
 	w := a.global.routing.find(request("GET", "/", nil), "/srv/a.php")
-	if w.pool != 1 || cap(w.gate.slots) != 12 || w.gate.maxWait != 5 {
-		t.Errorf("its place in the routing: %+v, %d", w, cap(w.gate.slots))
+	if w.pool != 1 || cap(w.gate.free) != 12 || w.gate.maxWait != 5 {
+		t.Errorf("its place in the routing: %+v, %d", w, cap(w.gate.free))
 	}
 	_ = a.Stop()
 	<-a.load.retired

@@ -354,7 +354,7 @@ func TestEnterWaitsForOpen(t *testing.T) {
 
 func TestAdmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := &gate{slots: make(chan struct{}, 1), maxWait: time.Second}
+		g := newPermits(1, 0, time.Second, 0, nil, nil)
 		closing := make(chan struct{})
 		ctx := context.Background()
 		if _, err := g.enter(ctx, closing); err != nil {

@@ -216,7 +216,7 @@ func (l *load) openScopes(scopes []*scopeConfig) (err error) {
 			}
 			if h := scope.http[i]; h != nil {
 				h.pool = scope.pools[i]
-				h.gate = newGate(options.MaxThreads, cmp.Or(options.MaxWait, settings.maxWait))
+				h.gate = newWorkerPermits(options.MaxThreads, cmp.Or(options.MaxWait, settings.maxWait))
 			}
 		}
 	}

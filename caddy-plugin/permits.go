@@ -19,8 +19,10 @@ const (
 	defaultMaxIdle = 5 * time.Second
 )
 
-// permits bounds how many scripts run at once on the threads that call in. Those that are too many wait here, as goroutines
-// without a thread, first come first served.
+// permits bounds how many requests are inside the library at once. One there holds an OS thread, and Go ends the process at
+// ten thousand of those; the rest wait here, as goroutines without a thread, first come first served. There is one of these
+// for the scripts that run on the threads that call in, where a permit is a script that runs; and one for each pool of HTTP
+// workers, so that those who wait for a slow one are in nobody's way.
 //
 // Under load permits are added from the spare threads, while the CPUs have room. As many of them as were free for a whole
 // maxIdle, all of that time, are taken away again.
@@ -34,8 +36,7 @@ type permits struct {
 	putBack func()
 
 	waiting atomic.Int64
-
-	lowest atomic.Int64 // fewest free ones since shrink looked last
+	lowest  atomic.Int64 // fewest free ones since shrink looked last
 
 	mu     sync.Mutex
 	base   int
@@ -61,17 +62,25 @@ func newPermits(base, spare int, maxWait, maxIdle time.Duration, take func() boo
 	return p
 }
 
-// enter waits for a permit: at most maxWait, while the client is there and the engine runs (closing is open).
-func (p *permits) enter(ctx context.Context, closing <-chan struct{}) error {
+// newWorkerPermits is for the requests to a pool of HTTP workers: more than it has threads, so that one that comes free finds
+// its next request at once. Threads are added by the pool itself.
+func newWorkerPermits(threads int, maxWait time.Duration) *permits {
+	return newPermits(2*max(threads, 1), 0, maxWait, 0, nil, nil)
+}
+
+// enter waits for a permit: at most maxWait, while the client is there and the engine runs (closing is open). It tells how
+// much of maxWait is left; 0: there is no bound, or all of it is.
+func (p *permits) enter(ctx context.Context, closing <-chan struct{}) (left time.Duration, err error) {
 	select {
 	case <-p.free:
 		// Two at once may both store; either number is true of a moment in between.
 		if n := int64(len(p.free)); n < p.lowest.Load() {
 			p.lowest.Store(n)
 		}
-		return nil
+		return 0, nil
 	default:
 	}
+	began := time.Now()
 	p.lowest.Store(0)
 	p.waiting.Add(1)
 	defer p.waiting.Add(-1)
@@ -92,20 +101,27 @@ func (p *permits) enter(ctx context.Context, closing <-chan struct{}) error {
 	for {
 		select {
 		case <-p.free:
-			return nil
+			return p.leftSince(began), nil
 		case <-grow:
 			if p.add() {
-				return nil
+				return p.leftSince(began), nil
 			}
 			growTimer.Reset(growAgain)
 		case <-expired:
-			return errOverloaded
+			return 0, errOverloaded
 		case <-closing:
-			return bridge.ErrState
+			return 0, bridge.ErrState
 		case <-ctx.Done():
-			return ctx.Err()
+			return 0, ctx.Err()
 		}
 	}
+}
+
+func (p *permits) leftSince(began time.Time) time.Duration {
+	if p.maxWait <= 0 {
+		return 0
+	}
+	return max(p.maxWait-time.Since(began), time.Millisecond)
 }
 
 // leave gives the permit back.

@@ -29,7 +29,7 @@ func TestPermitsGrowUnderLoadAndShrinkAfterIt(t *testing.T) {
 	p := newPermits(1, 3, 0, time.Millisecond, s.take, s.putBack)
 	closing := make(chan struct{})
 	for range 3 { // the second and third have to wait until one is added for them
-		if err := p.enter(t.Context(), closing); err != nil {
+		if _, err := p.enter(t.Context(), closing); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -38,7 +38,10 @@ func TestPermitsGrowUnderLoadAndShrinkAfterIt(t *testing.T) {
 	}
 	// There is room for a fourth, but no spare thread: it waits for one of the three.
 	entered := make(chan error)
-	go func() { entered <- p.enter(t.Context(), closing) }()
+	go func() {
+		_, err := p.enter(t.Context(), closing)
+		entered <- err
+	}()
 	for p.count().waiting == 0 {
 		time.Sleep(time.Millisecond)
 	}
@@ -64,7 +67,7 @@ func TestPermitsInUseStay(t *testing.T) {
 	p := newPermits(1, 3, 0, time.Hour, s.take, s.putBack)
 	closing := make(chan struct{})
 	for range 4 {
-		if err := p.enter(t.Context(), closing); err != nil {
+		if _, err := p.enter(t.Context(), closing); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -76,7 +79,7 @@ func TestPermitsInUseStay(t *testing.T) {
 		t.Errorf("after a busy time: %+v", c)
 	}
 	for range 2 {
-		if err := p.enter(t.Context(), closing); err != nil {
+		if _, err := p.enter(t.Context(), closing); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -95,20 +98,20 @@ func TestPermitsInUseStay(t *testing.T) {
 func TestPermitsEndTheWait(t *testing.T) {
 	closing := make(chan struct{})
 	p := newPermits(1, 0, 20*time.Millisecond, 0, nil, nil)
-	if err := p.enter(t.Context(), closing); err != nil {
+	if _, err := p.enter(t.Context(), closing); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.enter(t.Context(), closing); !errors.Is(err, errOverloaded) {
+	if _, err := p.enter(t.Context(), closing); !errors.Is(err, errOverloaded) {
 		t.Errorf("after max_wait_time: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	p.maxWait = 0
 	cancel()
-	if err := p.enter(ctx, closing); !errors.Is(err, context.Canceled) {
+	if _, err := p.enter(ctx, closing); !errors.Is(err, context.Canceled) {
 		t.Errorf("without a client: %v", err)
 	}
 	close(closing)
-	if err := p.enter(t.Context(), closing); !errors.Is(err, bridge.ErrState) {
+	if _, err := p.enter(t.Context(), closing); !errors.Is(err, bridge.ErrState) {
 		t.Errorf("while the engine stops: %v", err)
 	}
 	if c := p.count(); c.used != 1 || c.waiting != 0 {

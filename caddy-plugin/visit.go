@@ -56,6 +56,8 @@ func (v *visits) get() *visit {
 }
 
 func (v *visits) put(x *visit) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	select { // a wake-up that nobody waited for any more
 	case <-x.wake:
 	default:
@@ -63,8 +65,6 @@ func (v *visits) put(x *visit) {
 	x.ended.Store(false)
 	x.wanted.Store(false)
 	x.request, x.event, x.err = 0, bridge.Event{}, nil
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.free = append(v.free, x)
 }
 
@@ -79,13 +79,11 @@ func (v *visits) attend() {
 			continue
 		}
 		v.mu.Lock()
-		x := v.all[uint32(token)]
-		current := x.turn == uint32(token>>32)
-		v.mu.Unlock()
-		if current {
-			x.wanted.Store(true)
+		if x := v.all[uint32(token)]; x.turn == uint32(token>>32) {
+			x.wanted.Store(true) // under the lock, so that it is not the next turn by now
 			x.signal()
 		}
+		v.mu.Unlock()
 	}
 }
 
