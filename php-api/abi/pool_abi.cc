@@ -10,11 +10,14 @@
 #include "module/generation.h"
 #include "module/handle_table.h"
 #include "module/packed_pairs.h"
+#include "php-api/abi/abi.h"
 #include "php-api/abi/error_text.h"
 #include "php-api/abi/scopes.h"
 #include "sapi/engine.h"
 #include "sapi/request_queue.h"
 #include "sapi/worker_script.h"
+
+using igor::abi::view;
 
 namespace igor::api {
 namespace {
@@ -58,10 +61,6 @@ Pools& pools() {
 WorkerHost& worker_host() {
   static auto* const host = new sapi::PhpWorkerHost;
   return *host;
-}
-
-std::string_view view(igor_str text) {
-  return {text.data, text.len};
 }
 
 Duration milliseconds(uint64_t count) {
@@ -190,8 +189,8 @@ bool find_generation(igor_handle handle, GenerationView& view) {
 }
 
 std::shared_ptr<Pool> find_requests_pool(igor_handle handle) {
-  const auto entry = pools().find(handle);
-  return entry && entry->kind == PoolKind::Requests ? entry->scope->pool(entry->kind, entry->name) : nullptr;
+  auto pool = find_pool(handle);
+  return pool && pool->options().kind == PoolKind::Requests ? pool : nullptr;
 }
 
 size_t close_all_generations() {
