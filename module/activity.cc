@@ -2,14 +2,15 @@
 
 #include <sched.h>
 
-#include <atomic>
 #include <cstdlib>
 #include <cstring>
+
+#include "module/sync.h"
 
 namespace igor::activity {
 namespace {
 
-std::atomic<int> active{0};
+Atomic<int> active{0};
 enum class Mark : char { Uncounted, Active, Idle };
 thread_local Mark mark = Mark::Uncounted;
 

@@ -7,15 +7,15 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 
 #include "module/histogram.h"
+#include "module/sync.h"
 
 namespace igor {
 
 struct Counters {
-  using Number = std::atomic<uint64_t>;
+  using Number = Atomic<uint64_t>;
 
   Number accepted{0};
   Number refused{0};  // senders that got an error instead of a task (timeout, overflow, no worker)

@@ -16,20 +16,20 @@
 // Not thread-safe: every function takes the pool's held lock as proof.
 #pragma once
 
-#include <mutex>
 #include <vector>
 
 #include "module/clock.h"
 #include "module/mailbox.h"
 #include "module/pool_options.h"
 #include "module/ref.h"
+#include "module/sync.h"
 #include "module/worker_slot.h"
 
 namespace igor {
 
 class Dispatch {
  public:
-  using Lock = std::unique_lock<std::mutex>;
+  using Lock = std::unique_lock<Mutex>;
   static constexpr Duration kClaimTime = std::chrono::milliseconds(3);
 
   using Slots = std::vector<std::unique_ptr<WorkerSlot>>;

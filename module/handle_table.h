@@ -11,9 +11,10 @@
 #pragma once
 
 #include <cstdint>
-#include <mutex>
 #include <utility>
 #include <vector>
+
+#include "module/sync.h"
 
 namespace igor {
 
@@ -88,7 +89,7 @@ class HandleTable {
     return slot.object && slot.generation == handle >> 32 ? &slot : nullptr;
   }
 
-  mutable std::mutex mutex_;
+  mutable Mutex mutex_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;
   size_t live_ = 0;

@@ -7,10 +7,10 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstdint>
 
 #include "module/clock.h"
+#include "module/sync.h"
 
 namespace igor {
 
@@ -50,8 +50,8 @@ class Histogram {
   }
 
  private:
-  std::array<std::atomic<uint64_t>, kRanges> counts_{};
-  std::atomic<uint64_t> sum_ns_{0};
+  std::array<Atomic<uint64_t>, kRanges> counts_{};
+  Atomic<uint64_t> sum_ns_{0};
 };
 
 }  // namespace igor

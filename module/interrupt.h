@@ -7,8 +7,7 @@
 // Locks: a mutex of its own, a leaf. raise() from any thread; the rest on the thread it belongs to.
 #pragma once
 
-#include <atomic>
-#include <mutex>
+#include "module/sync.h"
 
 namespace igor {
 
@@ -31,8 +30,8 @@ class Interrupt {
   };
 
  private:
-  std::atomic<bool> raised_{false};
-  std::mutex mutex_;
+  Atomic<bool> raised_{false};
+  Mutex mutex_;
   Wakeup* sleeping_on_ = nullptr;
 };
 

@@ -9,15 +9,15 @@
 // Locks: one mutex, a leaf (nothing else is taken under it).
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "module/sync.h"
 
 namespace igor {
 
@@ -52,9 +52,9 @@ class LogQueue {
   void reopen();
 
  private:
-  std::mutex mutex_;
-  std::condition_variable readable_;
-  std::condition_variable writable_;
+  Mutex mutex_;
+  Condition readable_;
+  Condition writable_;
   std::deque<LogRecord> records_;
   size_t bytes_ = 0;
   uint64_t dropped_ = 0;

@@ -30,10 +30,8 @@
 // task moved needs no waking for that: it looks at where its task is each time it wakes.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,6 +46,7 @@
 #include "module/pool_report.h"
 #include "module/snapshot.h"
 #include "module/supervision.h"
+#include "module/sync.h"
 #include "module/task.h"
 #include "module/worker_host.h"
 #include "module/worker_slot.h"
@@ -247,14 +246,14 @@ class Pool : public std::enable_shared_from_this<Pool> {
   const std::shared_ptr<Counters> counters_;
   const std::shared_ptr<SnapshotStore> snapshots_;
 
-  mutable std::mutex home_mutex_;
+  mutable Mutex home_mutex_;
   std::weak_ptr<Scope> home_;
 
-  std::atomic<bool> draining_{false};
+  Atomic<bool> draining_{false};
   std::shared_ptr<Pool> successor_;  // written before draining_ is set, never again
 
-  mutable std::mutex mutex_;
-  std::condition_variable life_;  // a slot became ready or stopped, or the breaker opened
+  mutable Mutex mutex_;
+  Condition life_;  // a slot became ready or stopped, or the breaker opened
   Dispatch dispatch_;
   Supervision supervision_;
   std::vector<std::unique_ptr<WorkerSlot>> slots_;
@@ -280,7 +279,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool ends_by_timer_ = false;
   uint64_t drain_timer_ = 0;
   bool collected_ = false;
-  std::mutex joining_;
+  Mutex joining_;
 };
 
 }  // namespace igor

@@ -2,9 +2,10 @@
 // into an owner and a task costs one allocation. A Ref owns; a raw pointer is borrowed.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <utility>
+
+#include "module/sync.h"
 
 namespace igor {
 
@@ -25,7 +26,7 @@ class RefCounted {
   ~RefCounted() = default;
 
  private:
-  mutable std::atomic<uint32_t> count_{1};  // born owned, see Ref::adopt
+  mutable Atomic<uint32_t> count_{1};  // born owned, see Ref::adopt
 };
 
 template <typename T>

@@ -22,13 +22,13 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "module/pool.h"
+#include "module/sync.h"
 
 namespace igor {
 
@@ -87,7 +87,7 @@ class Scope : public std::enable_shared_from_this<Scope> {
   const std::shared_ptr<Scope> fallback_;
   WorkerHost& host_;
   const std::weak_ptr<Scope> predecessor_;
-  std::shared_mutex mutex_;
+  SharedMutex mutex_;
   using Pools = std::unordered_map<std::string, std::shared_ptr<Pool>, Hash, std::equal_to<>>;
   Pools pools_;  // of tasks
   Pools request_pools_;

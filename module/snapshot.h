@@ -19,13 +19,12 @@
 // Threads: any. publish() takes a lock of its own, a leaf, because two pools may hold the store.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
-#include <mutex>
 
 #include "module/clock.h"
 #include "module/payload.h"
 #include "module/ref.h"
+#include "module/sync.h"
 #include "module/wakeup.h"
 
 namespace igor {
@@ -52,7 +51,7 @@ class Snapshot {
   const Payload payload_;
   const uint64_t version_;
   const TimePoint published_;
-  mutable std::atomic<int64_t> count_{kBias};  // the store's, while it is the current one
+  mutable Atomic<int64_t> count_{kBias};  // the store's, while it is the current one
 };
 
 class SnapshotStore {
@@ -82,9 +81,9 @@ class SnapshotStore {
   void replace(const Snapshot* next) noexcept;
 
   Wakeup changed_;
-  std::mutex publishing_;
-  mutable std::atomic<uint64_t> word_{0};
-  std::atomic<uint64_t> version_{0};
+  Mutex publishing_;
+  mutable Atomic<uint64_t> word_{0};
+  Atomic<uint64_t> version_{0};
 };
 
 }  // namespace igor

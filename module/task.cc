@@ -1,12 +1,13 @@
 #include "module/task.h"
 
 #include "module/pool.h"
+#include "module/sync.h"
 #include "module/timers.h"
 #include "module/worker_slot.h"
 
 namespace igor {
 namespace {
-std::atomic<uint64_t> last_id{0};
+Atomic<uint64_t> last_id{0};
 }
 
 Task::Task(std::shared_ptr<Pool> pool, Payload payload, uint32_t max_updates, Ref<const Origin> origin)
@@ -21,7 +22,7 @@ Task::Task(std::shared_ptr<Pool> pool, Payload payload, uint32_t max_updates, Re
 
 Task::~Task() = default;
 
-bool Task::end(std::unique_lock<std::mutex>& lock, TaskState state) {
+bool Task::end(std::unique_lock<Mutex>& lock, TaskState state) {
   if (ended()) {
     lock.unlock();
     return false;

@@ -24,16 +24,15 @@
 // pool and are guarded by its lock. payload() is the worker's alone once it runs.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 
 #include "module/clock.h"
 #include "module/failure.h"
 #include "module/origin.h"
 #include "module/payload.h"
 #include "module/ref.h"
+#include "module/sync.h"
 #include "module/update_fifo.h"
 #include "module/wakeup.h"
 
@@ -112,7 +111,7 @@ class Task final : public RefCounted<Task> {
   friend class WorkerSlot;
 
   // Takes the transition if the task has not ended yet; with the lock held on entry, not on return.
-  bool end(std::unique_lock<std::mutex>& lock, TaskState state);
+  bool end(std::unique_lock<Mutex>& lock, TaskState state);
 
   // The pool whose lock guards the links: pool(), or one that succeeded it. Changed under the old holder's lock.
   Pool* holder() const noexcept { return holder_.load(std::memory_order_acquire); }
@@ -122,12 +121,12 @@ class Task final : public RefCounted<Task> {
   const TimePoint created_;
   const size_t payload_size_;
   const Ref<const Origin> origin_;
-  std::atomic<Pool*> holder_;  // kept alive by pool_, which keeps its successors
+  Atomic<Pool*> holder_;  // kept alive by pool_, which keeps its successors
 
-  std::mutex mutex_;
-  std::atomic<TaskState> state_{TaskState::Pending};  // written under mutex_
-  bool counted_ = false;                              // accepted: its end goes into the counters
-  TimePoint started_{};                               // claimed
+  Mutex mutex_;
+  Atomic<TaskState> state_{TaskState::Pending};  // written under mutex_
+  bool counted_ = false;                         // accepted: its end goes into the counters
+  TimePoint started_{};                          // claimed
   TimePoint ended_at_{};
   WorkerSlot* slot_ = nullptr;   // while Running; slots live as long as the pool
   uint64_t deadline_timer_ = 0;  // 0: none

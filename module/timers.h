@@ -9,15 +9,14 @@
 // Locks: one mutex, a leaf.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <unordered_map>
 
 #include "module/clock.h"
 #include "module/os_thread.h"
+#include "module/sync.h"
 
 namespace igor {
 
@@ -38,8 +37,8 @@ class Timers {
  private:
   void loop();
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  Mutex mutex_;
+  Condition changed_;
   std::multimap<TimePoint, std::pair<Id, std::function<void()>>> queue_;
   std::unordered_map<Id, TimePoint> times_;
   Id last_ = 0;

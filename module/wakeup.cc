@@ -1,14 +1,12 @@
 #include "module/wakeup.h"
 
-#include <linux/futex.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <ctime>
 
 #include "module/activity.h"
+#include "module/sync.h"
 
 namespace igor {
 namespace {
@@ -41,24 +39,6 @@ void cpu_relax() noexcept {
 #elif defined(__aarch64__)
   asm volatile("yield" ::: "memory");
 #endif
-}
-
-void futex_wait(std::atomic<uint32_t>& word, uint32_t expected, TimePoint deadline) noexcept {
-  timespec until{};
-  timespec* timeout = nullptr;
-  if (deadline != kNever) {
-    const auto ns = deadline.time_since_epoch().count();
-    until.tv_sec = ns > 0 ? ns / 1'000'000'000 : 0;
-    until.tv_nsec = ns > 0 ? ns % 1'000'000'000 : 0;
-    timeout = &until;
-  }
-  // FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC time, so a retry needs no arithmetic.
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_BITSET_PRIVATE, expected, timeout, nullptr,
-          FUTEX_BITSET_MATCH_ANY);
-}
-
-void futex_wake_all(std::atomic<uint32_t>& word) noexcept {
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
 }
 
 }  // namespace

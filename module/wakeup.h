@@ -18,11 +18,11 @@
 // sleeps it spins for a short, adaptive time (see activity.h).
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "module/clock.h"
 #include "module/interrupt.h"
+#include "module/sync.h"
 
 namespace igor {
 
@@ -57,7 +57,7 @@ class Wakeup {
 
   bool spin(Ticket ticket) const noexcept;
 
-  std::atomic<uint32_t> word_{0};
+  Atomic<uint32_t> word_{0};
   int fd_ = -1;
   bool raised_ = false;
 };

@@ -16,9 +16,7 @@
 // interrupted after stop_grace, and given up if that does not help.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
-#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -26,6 +24,7 @@
 #include "module/failure.h"
 #include "module/os_thread.h"
 #include "module/ref.h"
+#include "module/sync.h"
 #include "module/task.h"
 #include "module/wakeup.h"
 
@@ -53,7 +52,7 @@ class WorkerSlot {
   void stop(Stop why);
 
   // For the host, which finds its own thread object by it. Not touched here.
-  std::atomic<void*> host_data{nullptr};
+  Atomic<void*> host_data{nullptr};
 
   // --- the script's thread -----------------------------------------------------------------------
 
@@ -91,8 +90,8 @@ class WorkerSlot {
   friend class Dispatch;
   friend class Pool;
 
-  void spend(std::unique_lock<std::mutex>&);
-  void recycle_if_spent(std::unique_lock<std::mutex>&);
+  void spend(std::unique_lock<Mutex>&);
+  void recycle_if_spent(std::unique_lock<Mutex>&);
 
   Pool& pool_;
   const uint32_t index_;
@@ -100,9 +99,9 @@ class WorkerSlot {
 
   // Guarded by the pool's lock.
   State state_ = State::Stopped;
-  std::atomic<Stop> stop_{Stop::None};  // written under the lock
-  TimePoint since_{};                   // of what it does now, as a report shows it
-  uint64_t press_timer_ = 0;            // presses on a script that was told to stop; 0: none
+  Atomic<Stop> stop_{Stop::None};  // written under the lock
+  TimePoint since_{};              // of what it does now, as a report shows it
+  uint64_t press_timer_ = 0;       // presses on a script that was told to stop; 0: none
   uint64_t runs_ = 0;
   uint64_t handled_ = 0;        // tasks and requests in all runs
   uint64_t taken_ = 0;          // tasks or requests in this run
@@ -120,8 +119,8 @@ class WorkerSlot {
   Task* running_ = nullptr;  // list of the tasks it holds, through Task::next_; owns a reference each
   OsThread thread_;
 
-  std::atomic<uint64_t> memory_{0};
-  std::mutex activity_mutex_;  // a leaf
+  Atomic<uint64_t> memory_{0};
+  Mutex activity_mutex_;  // a leaf
   std::string activity_;
   TimePoint activity_since_{};
 };
