@@ -9,9 +9,13 @@ namespace igor {
 using Duration = std::chrono::nanoseconds;
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;  // CLOCK_MONOTONIC
 
+#ifdef IGOR_INTERLEAVE
+TimePoint now() noexcept;  // virtual, see module/sync.h
+#else
 inline TimePoint now() noexcept {
   return std::chrono::steady_clock::now();
 }
+#endif
 
 inline constexpr TimePoint kNever = TimePoint::max();
 

@@ -26,7 +26,7 @@ class RefCounted {
   ~RefCounted() = default;
 
  private:
-  mutable Atomic<uint32_t> count_{1};  // born owned, see Ref::adopt
+  mutable ReferenceCount count_{1};  // born owned, see Ref::adopt
 };
 
 template <typename T>

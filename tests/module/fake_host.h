@@ -21,6 +21,7 @@
 
 #include "module/interrupt.h"
 #include "module/pool.h"
+#include "module/sync.h"
 #include "module/task.h"
 #include "module/worker_host.h"
 #include "module/worker_slot.h"
@@ -169,7 +170,7 @@ class FakeHost : public WorkerHost {
   std::atomic<int> enters{0}, leaves{0}, runs{0}, interruptions{0}, refuse_enters{0};
 
  private:
-  std::mutex mutex_;
+  Mutex mutex_;
   Function function_;
   std::map<WorkerSlot*, std::unique_ptr<Interrupt>> interrupts_;
 };
