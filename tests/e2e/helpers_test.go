@@ -3,32 +3,40 @@ package e2e
 import (
 	"bufio"
 	"crypto/tls"
-	"encoding/json"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/igor-php/igor/tests/e2e/harness"
 )
 
-// jsonOf reads a response's body as JSON into a new T.
-func jsonOf[T any](t testing.TB, r harness.Response) T {
+// What the harness has for every room, under the short names that these tests use.
+
+func jsonOf[T any](t testing.TB, r harness.Response) T { t.Helper(); return harness.JSONOf[T](t, r) }
+
+func parallel(n int, run func(i int)) { harness.Parallel(n, run) }
+
+func backgroundWorker(name, file string, lines ...string) string {
+	return harness.BackgroundWorker(name, file, lines...)
+}
+
+func eventually(t testing.TB, what string, try func() error) {
 	t.Helper()
-	var value T
-	if r.Status != 200 {
-		t.Fatalf("answered %d %q, want 200 and JSON", r.Status, r.Body)
-	}
-	if err := json.Unmarshal([]byte(r.Body), &value); err != nil {
-		t.Fatalf("%v in %q", err, r.Body)
-	}
-	return value
+	harness.Eventually(t, what, try)
+}
+
+func awaitFile(t testing.TB, path, content string) { t.Helper(); harness.AwaitFile(t, path, content) }
+
+type gate struct{ path string }
+
+func newGate(t testing.TB) *gate { t.Helper(); return &gate{harness.NewGate(t).Path} }
+
+func (g *gate) awaitReader(t testing.TB) *os.File {
+	t.Helper()
+	return (&harness.Gate{Path: g.path}).AwaitReader(t)
 }
 
 func freePort(t testing.TB) string {
@@ -90,62 +98,6 @@ func (c *rawConn) statusOf(t testing.TB, requestLine string) int {
 	return response.StatusCode
 }
 
-// gate holds PHP scripts up until the test lets them go: a script reads the named pipe, which blocks
-// until the test opens it. So a test knows what is under way without looking at a clock.
-type gate struct{ path string }
-
-func newGate(t testing.TB) *gate {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "igor-gate-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	g := &gate{filepath.Join(dir, "gate")}
-	if err := syscall.Mkfifo(g.path, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return g
-}
-
-// awaitReader opens the gate's writing end, which succeeds when a script has come to it.
-func (g *gate) awaitReader(t testing.TB) *os.File {
-	t.Helper()
-	opened := make(chan *os.File, 1)
-	go func() {
-		file, err := os.OpenFile(g.path, os.O_WRONLY, 0)
-		if err != nil {
-			t.Error(err)
-		}
-		opened <- file
-	}()
-	select {
-	case file := <-opened:
-		return file
-	case <-time.After(20 * time.Second):
-		t.Fatal("no script came to the gate within 20 s")
-		return nil
-	}
-}
-
-// parallel runs the function n times at once and waits for all of them.
-func parallel(n int, run func(i int)) {
-	var all sync.WaitGroup
-	for i := range n {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			run(i)
-		}()
-	}
-	all.Wait()
-}
-
-// backgroundWorker is a worker block of the Caddyfile.
-func backgroundWorker(name, file string, lines ...string) string {
-	return fmt.Sprintf("worker {\n name %s\n file %s\n background\n %s\n}\n", name, file, strings.Join(lines, "\n "))
-}
-
 // caddyfileHead begins a whole Caddyfile, for tests that need more than one site block; SITE is its address.
 const caddyfileHead = `{
 	admin {$IGOR_TEST_ADMIN}
@@ -156,30 +108,3 @@ const caddyfileHead = `{
 	}
 }
 SITE {`
-
-// eventually tries until it works, for what the server does at its own time and tells nobody of.
-func eventually(t testing.TB, what string, try func() error) {
-	t.Helper()
-	limit := time.Now().Add(20 * time.Second)
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(limit) {
-			t.Fatalf("%s: not within 20 s: %v", what, err)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-}
-
-// awaitFile waits until a script has written a file.
-func awaitFile(t testing.TB, path, content string) {
-	t.Helper()
-	eventually(t, path, func() error {
-		if data, err := os.ReadFile(path); err != nil || string(data) != content {
-			return fmt.Errorf("it holds %q, want %q (%v)", data, content, err)
-		}
-		return nil
-	})
-}
