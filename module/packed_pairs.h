@@ -10,7 +10,9 @@
 
 namespace igor {
 
+// What is longer than a length can say is cut.
 inline void append_packed(std::string& out, std::string_view text) {
+  text = text.substr(0, UINT32_MAX);
   const uint32_t size = static_cast<uint32_t>(text.size());
   out.append(reinterpret_cast<const char*>(&size), sizeof size);
   out.append(text);

@@ -48,6 +48,18 @@ bool PayloadReader::enum_names(Item& item, uint64_t class_length) noexcept {
   return true;
 }
 
+namespace {
+
+// `used` bytes of a run that goes on to the next whole word.
+bool padded_with_zeros(const char* data, size_t used) noexcept {
+  for (; used % 8 != 0; ++used) {
+    if (data[used] != 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 bool PayloadReader::valid(const uint8_t* data, size_t size) noexcept {
   struct Level {
     uint64_t left;
@@ -60,6 +72,8 @@ bool PayloadReader::valid(const uint8_t* data, size_t size) noexcept {
   do {
     Item item;
     if (!reader.next(item)) return false;
+    if (item.tag == PayloadTag::String && !padded_with_zeros(item.data, item.length)) return false;
+    if (item.tag == PayloadTag::Enum && !padded_with_zeros(item.data, item.length + item.case_length)) return false;
     if (depth > 0 && levels[depth - 1].key_next) {
       if (item.tag != PayloadTag::Int && item.tag != PayloadTag::String) return false;
       levels[depth - 1].key_next = false;

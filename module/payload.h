@@ -17,8 +17,9 @@
 //
 // No pointers and no offsets: writing and reading are each one forward walk. A writer is told the exact
 // size first (its caller sums PayloadWriter::*_bytes), so a payload is one allocation. The reader
-// checks every length against the end of the buffer and the nesting against kMaxDepth, so hostile
-// bytes give an error, never a wild read.
+// checks every length against the end of the buffer, and every count against the words that are left for
+// it, those of the containers around it included: hostile bytes give an error, never a wild read, and never
+// more elements than the buffer has words.
 //
 // Payload owns its bytes and may be moved between threads; it is not shared.
 #pragma once
@@ -153,32 +154,33 @@ class PayloadReader {
   PayloadReader(const uint8_t* data, size_t size) noexcept;
   explicit PayloadReader(const Payload& payload) noexcept : PayloadReader(payload.data(), payload.size()) {}
 
-  // The next value's head. False at the end of the buffer or when the bytes are no payload; error()
-  // tells which. A container's elements are the items that follow; its count is checked to be possible
-  // in the bytes that are left.
+  // The next value's head. False after the one value that a payload is, or when the bytes are no payload;
+  // error() tells which. A container's elements are the items that follow.
   bool next(Item& item) noexcept {
     uint64_t head;
-    if (!word(head)) return cursor_ == end_ ? false : fail();  // fail: less than a word is left over
+    if (owed_ == 0) return cursor_ == end_ ? false : fail();  // fail: something follows the value
+    if (!word(head)) return fail();
+    --owed_;
     const uint64_t operand = head >> 8;
     item.tag = static_cast<PayloadTag>(head & 0xff);
     switch (item.tag) {
       case PayloadTag::Null:
       case PayloadTag::False:
       case PayloadTag::True:
-        return true;
+        return operand == 0 || fail();
       case PayloadTag::Int:
         item.integer = static_cast<int64_t>(head) >> 8;
         return true;
       case PayloadTag::Int64: {
         uint64_t value;
-        if (!word(value)) return fail();
+        if (operand != 0 || !word(value) || PayloadWriter::int_is_short(static_cast<int64_t>(value))) return fail();
         item.tag = PayloadTag::Int;
         item.integer = static_cast<int64_t>(value);
         return true;
       }
       case PayloadTag::Float: {
         uint64_t bits;
-        if (!word(bits)) return fail();
+        if (operand != 0 || !word(bits)) return fail();
         std::memcpy(&item.real, &bits, sizeof bits);
         return true;
       }
@@ -187,8 +189,12 @@ class PayloadReader {
         return take(item.data, operand);
       case PayloadTag::List:
       case PayloadTag::Map: {
-        const uint64_t least = item.tag == PayloadTag::Map ? 16 : 8;  // bytes of the smallest element
-        if (operand > static_cast<uint64_t>(end_ - cursor_) / least) return fail();
+        // Each item is a word at least. Those that the containers around this one still wait for count too: lists
+        // within lists that each claim the whole rest would have the receiver reserve it once for each.
+        const uint64_t left = static_cast<uint64_t>(end_ - cursor_) / 8;
+        const uint64_t items = item.tag == PayloadTag::Map ? operand * 2 : operand;  // of 56 bits: no overflow
+        if (items > left || owed_ > left - items) return fail();
+        owed_ += items;
         item.length = operand;
         return true;
       }
@@ -199,10 +205,10 @@ class PayloadReader {
   }
 
   bool error() const noexcept { return error_; }
-  bool at_end() const noexcept { return cursor_ == end_ && !error_; }
+  bool at_end() const noexcept { return owed_ == 0 && cursor_ == end_ && !error_; }
 
-  // Walks a whole payload and says whether it is well-formed: one value, nothing after it, keys of
-  // allowed kinds, nesting within kPayloadMaxDepth.
+  // Walks a whole payload and says whether it is one that a writer may have written: one value, nothing
+  // after it, keys of allowed kinds, padding of zeros, nesting within kPayloadMaxDepth.
   static bool valid(const uint8_t* data, size_t size) noexcept;
 
  private:
@@ -228,6 +234,7 @@ class PayloadReader {
 
   const uint8_t* cursor_;
   const uint8_t* end_;
+  uint64_t owed_ = 1;  // items that must still come
   bool error_ = false;
 };
 

@@ -142,10 +142,15 @@ ZEND_FUNCTION(frankenphp_worker_get_vars) {
       zend_argument_type_error(1, "must contain only names of workers as strings, %s given", zend_zval_value_name(one));
       RETURN_THROWS();
     }
-    zval* const value = vars_of(*thread, Z_STR_P(one), deadline);
+    // Held: an autoloader that decoding calls may change what a reference in the list refers to.
+    zend_string* const key = zend_string_copy(Z_STR_P(one));
+    zval* const value = vars_of(*thread, key, deadline);
+    if (value != nullptr) {
+      Z_TRY_ADDREF_P(value);  // an empty array is the engine's own, which counts nothing
+      zend_symtable_update(Z_ARRVAL_P(return_value), key, value);
+    }
+    zend_string_release(key);
     if (value == nullptr) RETURN_THROWS();
-    Z_ADDREF_P(value);
-    zend_symtable_update(Z_ARRVAL_P(return_value), Z_STR_P(one), value);
   }
   ZEND_HASH_FOREACH_END();
 }

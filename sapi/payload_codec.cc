@@ -6,6 +6,7 @@
 
 #include <ext/spl/spl_exceptions.h>
 
+#include <algorithm>
 #include <cassert>
 
 namespace igor::sapi {
@@ -283,10 +284,12 @@ bool malformed() {
 }
 
 bool unknown_enum(const PayloadReader::Item& item, const char* what) {
+  // Names of any length may come in; printf's precision is an int.
+  constexpr size_t kShown = 1024;
   if (EG(exception) == nullptr) {
     zend_throw_exception_ex(spl_ce_LogicException, 0, "%s %.*s::%.*s is not known here", what,
-                            static_cast<int>(item.length), item.data, static_cast<int>(item.case_length),
-                            item.case_name);
+                            static_cast<int>(std::min(item.length, kShown)), item.data,
+                            static_cast<int>(std::min(item.case_length, kShown)), item.case_name);
   }
   return false;
 }
@@ -377,12 +380,12 @@ bool decode(Decoder& decoder, zval* value) {
     case PayloadTag::Map:
       break;
   }
+  // Beyond what a packed or hashed array can hold; the reader has checked that the bytes could exist.
+  if (item.length > HT_MAX_SIZE || decoder.depth == kPayloadMaxDepth) return malformed();
   if (item.length == 0) {
     ZVAL_EMPTY_ARRAY(value);
     return true;
   }
-  // Beyond what a packed or hashed array can hold; the reader has checked that the bytes could exist.
-  if (item.length > HT_MAX_SIZE || decoder.depth == kPayloadMaxDepth) return malformed();
   zend_array* const array = zend_new_array(static_cast<uint32_t>(item.length));
   ++decoder.depth;
   const bool whole =

@@ -208,6 +208,8 @@ using namespace igor::api;
 
 igor_status igor_generation_open(igor_handle predecessor, igor_handle* generation, char* error,
                                  size_t error_size) noexcept try {
+  if (generation == nullptr) return IGOR_INVALID;
+  *generation = 0;
   if (!sapi::Engine::instance().running()) {
     put_error(error, error_size, "the PHP engine is not running");
     return IGOR_STATE;
@@ -228,6 +230,8 @@ igor_status igor_generation_open(igor_handle predecessor, igor_handle* generatio
 
 igor_status igor_scope_open(igor_handle generation, igor_str label, int is_global, igor_handle* scope, char* error,
                             size_t error_size) noexcept try {
+  if (scope == nullptr) return IGOR_INVALID;
+  *scope = 0;
   const auto entry = generations().find(generation);
   if (!entry) {
     put_error(error, error_size, "this configuration is closed");
@@ -245,13 +249,14 @@ igor_status igor_scope_open(igor_handle generation, igor_str label, int is_globa
   return IGOR_FAILED;
 }
 
-igor_status igor_pool_add(igor_handle scope, const igor_pool_options* options, igor_handle* pool, char* error,
+igor_status igor_pool_add(igor_handle scope, const igor_pool_options* given, igor_handle* pool, char* error,
                           size_t error_size) noexcept try {
   if (pool != nullptr) *pool = 0;
-  if (options == nullptr || options->size < sizeof(igor_pool_options)) {
-    put_error(error, error_size, "igor_pool_options is of another build of igor.h");
-    return IGOR_MISMATCH;
+  if (!abi::size_known(given)) {
+    put_error(error, error_size, "igor_pool_options: its size is not one that this library knows");
+    return IGOR_INVALID;
   }
+  const igor_pool_options options = abi::completed(given);
   const auto found = scopes().find(scope);
   const auto generation = found ? found->generation.lock() : nullptr;
   if (!generation) {
@@ -260,7 +265,7 @@ igor_status igor_pool_add(igor_handle scope, const igor_pool_options* options, i
   }
   PoolOptions core;
   std::string problem;
-  if (!read_options(*options, core, problem)) {
+  if (!read_options(options, core, problem)) {
     put_error(error, error_size, problem);
     return IGOR_INVALID;
   }

@@ -71,7 +71,7 @@ igor_status igor_request_start(const igor_request_options* given, igor_handle* h
     for (const igor_str pairs : {from.server_vars, from.env, from.request_headers}) {
       if (!igor::PackedPairs::well_formed(view(pairs))) return IGOR_INVALID;
     }
-    if (from.script_filename.len == 0) return IGOR_INVALID;
+    if (view(from.script_filename).empty()) return IGOR_INVALID;
     std::shared_ptr<igor::Pool> workers;
     if (from.worker != 0 && !(workers = igor::api::find_requests_pool(from.worker))) return IGOR_GONE;
     std::shared_ptr<igor::Scope> scope;

@@ -1,0 +1,6 @@
+<?php
+
+while (frankenphp_handle_request(function () {
+    require __DIR__ . '/page.php';
+})) {
+}
