@@ -35,6 +35,7 @@ void LogQueue::push(LogRecord record) noexcept {
     }
     records_.push_back(std::move(record));
     bytes_ += bytes;
+    drained_.store(false, std::memory_order_release);
     readable_.notify_one();
   } catch (...) {
     std::lock_guard lock(mutex_);
@@ -44,6 +45,7 @@ void LogQueue::push(LogRecord record) noexcept {
 
 LogQueue::Next LogQueue::next(uint32_t timeout_ms, LogRecord& record, uint64_t& dropped) {
   std::unique_lock lock(mutex_);
+  if (records_.empty()) drained_.store(true, std::memory_order_release);
   readable_.wait_for(lock, std::chrono::milliseconds(timeout_ms), [&] { return closed_ || !records_.empty(); });
   if (records_.empty()) return closed_ ? Next::Closed : Next::Timeout;
   record = std::move(records_.front());

@@ -47,6 +47,10 @@ class LogQueue {
   // Blocks for at most `timeout_ms`. `dropped` is the number lost since the last record read.
   Next next(uint32_t timeout_ms, LogRecord& record, uint64_t& dropped);
 
+  // Whether the reader waits for more, having dealt with all that was pushed. Takes no lock, so that whoever ends the
+  // process in a signal handler can see that the last words were written; only a hint otherwise.
+  bool drained() const noexcept { return drained_.load(std::memory_order_acquire); }
+
   // Ends next() once the queue is empty. push() still works (records wait for a later reader).
   void close();
   void reopen();
@@ -59,6 +63,7 @@ class LogQueue {
   size_t bytes_ = 0;
   uint64_t dropped_ = 0;
   bool closed_ = false;
+  Atomic<bool> drained_{true};  // written under the mutex
 };
 
 }  // namespace igor

@@ -1,5 +1,9 @@
 #include "module/os_thread.h"
 
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <exception>
@@ -41,8 +45,41 @@ struct Start {
   std::function<void()> body;
 };
 
+// Where the handlers of the thread's signals run, as far as they ask for it (SA_ONSTACK).
+class AlternateStack {
+ public:
+  AlternateStack() noexcept {
+    stack_t now;
+    if (sigaltstack(nullptr, &now) != 0 || !(now.ss_flags & SS_DISABLE)) return;  // a sanitizer's
+    // What the kernel puts there first grows with the processor's registers.
+    const size_t size = std::max<size_t>(getauxval(AT_MINSIGSTKSZ), MINSIGSTKSZ) + kForHandlers;
+    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (memory == MAP_FAILED) return;  // then it has to do without
+    stack_.ss_sp = memory;
+    stack_.ss_size = size;
+    sigaltstack(&stack_, nullptr);
+  }
+  ~AlternateStack() {
+    if (!stack_.ss_sp) return;
+    stack_t none = {};
+    none.ss_flags = SS_DISABLE;
+    sigaltstack(&none, nullptr);
+    munmap(stack_.ss_sp, stack_.ss_size);
+  }
+  AlternateStack(const AlternateStack&) = delete;
+  AlternateStack& operator=(const AlternateStack&) = delete;
+
+ private:
+  static constexpr size_t kForHandlers = 64u << 10;  // reserved, not committed
+  stack_t stack_ = {};
+};
+
+thread_local bool is_os_thread = false;
+
 void* trampoline(void* argument) {
   std::unique_ptr<Start> start(static_cast<Start*>(argument));
+  const AlternateStack handlers_stack;
+  is_os_thread = true;
   pthread_setname_np(pthread_self(), start->name.c_str());
   start->body();
   return nullptr;
@@ -72,6 +109,10 @@ int OsThread::start(const std::string& name, std::function<void()> body, size_t 
   static_cast<void>(start.release());  // the trampoline owns it now
   started_ = true;
   return 0;
+}
+
+bool OsThread::is_current() noexcept {
+  return is_os_thread;
 }
 
 void OsThread::join() {

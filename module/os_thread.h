@@ -9,6 +9,8 @@
 // one nudge signal (see nudge()), whose handler does nothing: it exists to end a blocking system call
 // with EINTR.
 //
+// It has a stack of its own for signal handlers, too: what has used up its stack can still say so.
+//
 // Owner: whoever made it; it must be joined or abandoned before it is destroyed. Any thread may call
 // nudge() while the owner keeps the object alive and the thread has not been joined.
 #pragma once
@@ -34,6 +36,9 @@ class OsThread {
   // Starts `body` on a new thread. `name` shows in /proc and gdb, cut to 15 bytes. Returns 0 or errno
   // (EAGAIN when the system has no more threads to give), in which case nothing was started.
   int start(const std::string& name, std::function<void()> body, size_t stack_bytes = kDefaultStackBytes);
+
+  // Whether the calling thread is one of these: it runs no code of the host's.
+  static bool is_current() noexcept;
 
   bool started() const noexcept { return started_; }
   void join();

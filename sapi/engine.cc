@@ -6,6 +6,7 @@
 #include <string>
 
 #include "sapi/cli.h"
+#include "sapi/crash_report.h"
 #include "sapi/error_report.h"
 #include "sapi/http_request.h"
 #include "sapi/http_script.h"
@@ -234,6 +235,7 @@ bool Engine::start_php(const EngineOptions& options, std::string& error) {
 }
 
 void Engine::main_thread(const EngineOptions& options) {
+  install_crash_report();
   php_tsrm_startup();
   ZEND_TSRMLS_CACHE_UPDATE();
 #ifdef ZEND_SIGNALS

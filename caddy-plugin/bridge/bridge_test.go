@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -195,4 +196,15 @@ func TestMillisRoundsUp(t *testing.T) {
 			t.Errorf("millis(%v) = %d, want %d", d, got, want)
 		}
 	}
+}
+
+// The library watches for faults of native code, since before Go has started. Go's own stay what they are.
+func TestNilPointerIsAPanic(t *testing.T) {
+	defer func() {
+		if err, ok := recover().(runtime.Error); !ok || !strings.Contains(err.Error(), "nil pointer") {
+			t.Errorf("recovered %v", err)
+		}
+	}()
+	var nowhere *int
+	*nowhere = 1
 }

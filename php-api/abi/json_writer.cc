@@ -2,33 +2,9 @@
 
 #include <cstdio>
 
+#include "module/utf8.h"
+
 namespace igor::api {
-namespace {
-
-// How many bytes from `at` on are one well-formed UTF-8 character; 0: none.
-size_t character_at(std::string_view text, size_t at) {
-  const auto byte = [&](size_t i) -> unsigned {
-    return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;
-  };
-  const auto follows = [&](size_t i, unsigned from = 0x80, unsigned to = 0xbf) {
-    return byte(i) >= from && byte(i) <= to;
-  };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf) return follows(1) ? 2 : 0;
-  if (lead >= 0xe0 && lead <= 0xef) {
-    // No overlong form, and no half of a surrogate pair.
-    const bool second = follows(1, lead == 0xe0 ? 0xa0 : 0x80, lead == 0xed ? 0x9f : 0xbf);
-    return second && follows(2) ? 3 : 0;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4) {
-    const bool second = follows(1, lead == 0xf0 ? 0x90 : 0x80, lead == 0xf4 ? 0x8f : 0xbf);
-    return second && follows(2) && follows(3) ? 4 : 0;
-  }
-  return 0;
-}
-
-}  // namespace
 
 void JsonWriter::separate() {
   if (!first_) text_ += ',';
@@ -67,7 +43,7 @@ void JsonWriter::value(std::string_view text) {
 void JsonWriter::quoted(std::string_view text) {
   text_ += '"';
   for (size_t at = 0; at < text.size();) {
-    const size_t length = character_at(text, at);
+    const size_t length = utf8_character(text, at);
     const char byte = text[at];
     if (length == 0) {
       text_ += "\xef\xbf\xbd";

@@ -53,6 +53,8 @@ type Config struct {
 	Env []string
 	// StopWithin bounds the shutdown at the end of the test; 0: 15 seconds.
 	StopWithin time.Duration
+	// Init makes the server the first process of a PID namespace, as in a container. Root only.
+	Init bool
 	// AllowInLog are texts of log lines that look like a crash but are what the test is about.
 	AllowInLog []string
 }
@@ -71,6 +73,7 @@ type Server struct {
 	admin   *http.Client
 	exited  chan struct{} // closed once the process was waited for
 	exitErr error         // valid after exited
+	ended   time.Time     // likewise
 	mutex   sync.Mutex
 	killed  bool
 	stopped bool
@@ -167,6 +170,9 @@ func startOnce(t testing.TB, binary, home string, config Config) (*Server, error
 	s.cmd.Stdout, s.cmd.Stderr = input, input
 	// The server must not outlive a test binary that is killed.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if config.Init {
+		s.cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
+	}
 	err = startOnLastingThread(s.cmd)
 	input.Close()
 	if err != nil {
@@ -181,6 +187,7 @@ func startOnce(t testing.TB, binary, home string, config Config) (*Server, error
 	}()
 	go func() {
 		s.exitErr = s.cmd.Wait()
+		s.ended = time.Now()
 		// The pipe's end comes when the last process that holds it is gone; a child that a script left
 		// behind must not hide the exit.
 		select {
@@ -258,6 +265,22 @@ func (s *Server) Kill() {
 	s.mutex.Unlock()
 	s.signal(syscall.SIGKILL)
 	<-s.exited
+}
+
+// AwaitCrash waits until the process has ended by itself, and says how and when. The end of the test then expects no other.
+func (s *Server) AwaitCrash() (syscall.WaitStatus, time.Time) {
+	s.t.Helper()
+	s.mutex.Lock()
+	s.killed = true
+	s.mutex.Unlock()
+	select {
+	case <-s.exited:
+	case <-time.After(time.Minute):
+		s.signal(syscall.SIGKILL)
+		<-s.exited
+		s.t.Fatalf("the process did not end by itself within a minute; its log:\n%s", s.Log.Tail(60))
+	}
+	return s.cmd.ProcessState.Sys().(syscall.WaitStatus), s.ended
 }
 
 // Stop asks for a clean end and returns how long it took. It fails the test when the server does not
