@@ -33,7 +33,9 @@ BUILD_PACKAGES=(
 )
 TEST_PACKAGES=(
   wrk chromium procps psmisc curl valgrind
-  php-amphp-amp php-symfony-http-kernel php-symfony-routing # real code for tests/e2e/frameworks_test.go
+  # Real code for tests/e2e/frameworks_test.go, and for the examples of docs/recipes and docs/guide.
+  php-amphp-amp php-symfony-http-kernel php-symfony-routing
+  php-symfony-framework-bundle php-symfony-messenger php-laravel-framework
 )
 LINT_PACKAGES=(clang-format-19 clang-tidy-19 shellcheck)
 

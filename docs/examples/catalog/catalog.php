@@ -1,0 +1,23 @@
+<?php
+
+$inbox = Igor\Worker::current();
+while (!$inbox->isStopping()) {
+    try {
+        $inbox->publish(load(getenv('CATALOG_SOURCE')));
+    } catch (RuntimeException|JsonException $problem) {
+        // What was published last stays: a page with prices of five minutes ago is better than none.
+        error_log("catalog: {$problem->getMessage()}");
+    }
+    $inbox->receive(300)?->complete();  // five minutes, or until somebody sends a task: "load it again"
+}
+
+/** The work that a request should not do: read, parse, arrange for looking up. */
+function load(string $source): array
+{
+    $text = @file_get_contents(preg_match('#^(/|https?:)#', $source) ? $source : __DIR__ . "/$source");
+    if ($text === false) {
+        throw new RuntimeException("$source can't be read");
+    }
+    $articles = array_column(json_decode($text, true, flags: JSON_THROW_ON_ERROR), null, 'sku');
+    return ['articles' => $articles, 'loaded' => date(DATE_ATOM)];
+}
