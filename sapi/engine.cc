@@ -296,7 +296,7 @@ bool Engine::stop(std::chrono::milliseconds grace) {
 }
 
 bool Engine::stop_php(bool http_ended) {
-  if (!http_ended || PhpThread::attached() != http_.resting()) {
+  if (!http_ended || !http_.only_resting()) {
     log_host_problem(nullptr, "PHP is not torn down: a script that could not be ended still runs");
     main_.abandon();
     state_.store(State::Abandoned, std::memory_order_release);

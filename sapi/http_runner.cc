@@ -157,11 +157,12 @@ void HttpRunner::forget_threads() {
   ++epoch_;
 }
 
-uint32_t HttpRunner::resting() const {
+bool HttpRunner::only_resting() const {
   std::lock_guard lock(mutex_);
-  return static_cast<uint32_t>(std::count_if(callers_.begin(), callers_.end(), [](const Caller* caller) {
+  const auto resting = std::count_if(callers_.begin(), callers_.end(), [](const Caller* caller) {
     return caller != nullptr && caller->current == nullptr;
-  }));
+  });
+  return PhpThread::attached() == static_cast<size_t>(resting);
 }
 
 void HttpRunner::thread_ends(Caller* caller) noexcept {

@@ -62,8 +62,9 @@ class HttpRunner {
 
   // After a stop that came to its end: the engine is about to free the states of the threads that rest.
   void forget_threads();
-  // How many there are; the engine counts them among those attached.
-  uint32_t resting() const;
+  // Whether no other threads are attached to the engine than those that rest. They may end at any time, so both are
+  // counted under the lock that they take for it.
+  bool only_resting() const;
 
   Load load() const;
 

@@ -97,6 +97,68 @@ func TestTwoPoolsOfOneName(t *testing.T) {
 	}
 }
 
+// When the process ends while a reload's old workers still have their grace, two sides close: neither may find the
+// other's threads in its way.
+func TestTheEngineWaitsForAGenerationThatIsBeingClosed(t *testing.T) {
+	startPHP(t)
+	dir := t.TempDir()
+	script, going := filepath.Join(dir, "s.php"), filepath.Join(dir, "going")
+	code := `<?php
+$signals = frankenphp_worker_get_signaling_stream();
+while (fgets($signals) !== "stop\n");
+touch($_SERVER["GOING"]);
+while (file_exists($_SERVER["GOING"])) usleep(1000);
+`
+	if err := os.WriteFile(script, []byte(code), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	g, err := OpenGeneration(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := g.OpenScope("test", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := &PoolOptions{Name: "slow", File: script, Num: 1, StopGrace: time.Minute, Env: AppendEnv(nil, "GOING", going)}
+	if _, err := s.AddPool(pool); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Start(); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- g.Close() }()
+	for {
+		if _, err := os.Stat(going); err == nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- StopEngine(5 * time.Second) }()
+	// The engine has nothing else to wait for: it would be through before long.
+	var early bool
+	select {
+	case err := <-stopped:
+		t.Errorf("StopEngine() = %v while a worker had its grace", err)
+		early = true
+	case <-time.After(200 * time.Millisecond):
+	}
+	if err := os.Remove(going); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("Close() = %v", err)
+	}
+	if early {
+		return
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("StopEngine() = %v", err)
+	}
+}
+
 func TestARequestFromStartToEnd(t *testing.T) {
 	startPHP(t)
 	if err := StartEngine(EngineOptions{}); !errors.Is(err, ErrState) {

@@ -4,6 +4,7 @@
 // (the host's configuration lock); its scopes are looked up by requests meanwhile.
 #include <algorithm>
 #include <climits>
+#include <condition_variable>
 #include <mutex>
 #include <unordered_map>
 
@@ -62,6 +63,38 @@ WorkerHost& worker_host() {
   static auto* const host = new sapi::PhpWorkerHost;
   return *host;
 }
+
+// How many generations are being closed. A closing takes as long as the workers' grace, and whoever stops the
+// engine meanwhile must not find their threads in it.
+class Closings {
+ public:
+  void begin() {
+    std::lock_guard lock(mutex_);
+    ++under_way_;
+  }
+  void end() {
+    std::lock_guard lock(mutex_);
+    if (--under_way_ == 0) none_.notify_all();
+  }
+  void await_none() {
+    std::unique_lock lock(mutex_);
+    none_.wait(lock, [&] { return under_way_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable none_;
+  size_t under_way_ = 0;
+};
+Closings& closings() {
+  static auto* const closings = new Closings;
+  return *closings;
+}
+// Made before the generation is taken out of the table: one that is not there any more has ended or is counted.
+struct Closing {
+  Closing() { closings().begin(); }
+  ~Closing() { closings().end(); }
+};
 
 Duration milliseconds(uint64_t count) {
   constexpr uint64_t kMost = static_cast<uint64_t>(INT64_MAX) / 1'000'000;
@@ -198,6 +231,7 @@ size_t close_all_generations() {
   for (const auto& [handle, entry] : generations().all()) {
     if (generations().take(handle)) lost += close_generation(entry);
   }
+  closings().await_none();
   return lost;
 }
 
@@ -306,6 +340,7 @@ igor_status igor_generation_start(igor_handle generation, char* error, size_t er
 }
 
 igor_status igor_generation_close(igor_handle generation) noexcept try {
+  const Closing closing;
   const auto entry = generations().take(generation);
   if (!entry) return IGOR_GONE;
   return close_generation(entry) == 0 ? IGOR_OK : IGOR_TIMEOUT;

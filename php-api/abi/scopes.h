@@ -38,8 +38,8 @@ struct GenerationView {
 // False when the handle is stale. Any thread.
 bool find_generation(igor_handle handle, GenerationView& view);
 
-// Closes every generation that is still open; for the engine's stop. Returns how many threads had to be
-// left behind. Blocks, see igor_generation_close().
+// Closes every generation that is still open, and waits for those that others are closing; for the engine's stop.
+// Returns how many threads of the former had to be left behind. Blocks, see igor_generation_close().
 size_t close_all_generations();
 
 }  // namespace igor::api

@@ -19,12 +19,25 @@
 namespace igor::sapi {
 
 // The engine's part, without the engine.
-PhpThread::PhpThread(Kind kind_, std::string label) : kind(kind_), thread_label(std::move(label)) {}
-PhpThread::~PhpThread() = default;
+namespace {
+std::atomic<uint32_t> attached_threads{0};
+}
+PhpThread::PhpThread(Kind kind_, std::string label) : kind(kind_), thread_label(std::move(label)) {
+  ++attached_threads;
+}
+PhpThread::~PhpThread() {
+  if (!forgotten_) --attached_threads;
+}
+uint32_t PhpThread::attached() noexcept {
+  return attached_threads;
+}
 void PhpThread::request_interrupt() noexcept {
   interrupt.raise();
 }
-void PhpThread::forget() noexcept {}
+void PhpThread::forget() noexcept {
+  forgotten_ = true;
+  --attached_threads;
+}
 void PhpThread::recycle() {}
 
 // The method says what the script does.
@@ -168,6 +181,44 @@ TEST(HttpExchange, EveryConductOfBothSides) {
 }
 TEST(HttpExchange, StoppedInTheMiddle) {
   run_callers(true);
+}
+
+// The engine asks it when it stops, while threads that have served end as they like: none of them is a script that
+// goes on.
+TEST(HttpExchange, ThreadsThatEndAreNeverTakenForScriptsThatGoOn) {
+  HttpRunner& runner = the_runner();
+  constexpr int kThreads = 8;
+  for (int round = 0; round < 200; ++round) {
+    runner.open(0);
+    std::atomic<int> served{0}, ended{0};
+    std::atomic<bool> may_end{false};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kThreads; ++i) {
+      threads.emplace_back([&] {
+        struct Ends {  // after what the runner keeps for the thread is gone: made before it, destroyed after it
+          std::atomic<int>* count = nullptr;
+          ~Ends() { ++*count; }
+        };
+        thread_local Ends ends;
+        ends.count = &ended;
+        HttpRequestOptions options;
+        options.script_filename = "/script";
+        options.method = "says";
+        const Ref<HttpRequest> request = Ref<HttpRequest>::adopt(new HttpRequest(options, nullptr));
+        EXPECT_TRUE(runner.run(*request));
+        ++served;
+        test_eventually([&] { return may_end.load(); });
+      });
+    }
+    test_eventually([&] { return served == kThreads; });
+    EXPECT_TRUE(runner.stop(std::chrono::milliseconds(1000)));
+    may_end = true;
+    bool only_resting = true;
+    while (ended < kThreads) only_resting = runner.only_resting() && only_resting;
+    EXPECT_TRUE(only_resting);
+    for (auto& thread : threads) thread.join();
+    runner.forget_threads();
+  }
 }
 
 // What a request asks for while it runs comes to the one who waits for tokens; what asks for nothing is told by
