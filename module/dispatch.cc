@@ -1,7 +1,5 @@
 #include "module/dispatch.h"
 
-#include <algorithm>
-
 #include "module/pool.h"
 
 namespace igor {
@@ -49,10 +47,17 @@ void Dispatch::accept(Task& task) {
   task.sender_wakeup_.notify();
 }
 
+void Dispatch::step(Task& task, TaskStep::Kind kind, const WorkerSlot& slot) {
+  if (!task.pool().options().steps) return;
+  std::lock_guard lock(task.mutex_);
+  task.pool().step(task, {kind, &slot, slot.runs()});
+}
+
 void Dispatch::offer(WorkerSlot& slot, Ref<Task> task) {
   idle_remove(slot);
   task->offered_to_ = &slot;
   if (task->admission_ == Task::Admission::Waiting) accept(*task);
+  step(*task, TaskStep::Kind::Offered, slot);
   slot.offered_ = std::move(task);
   if (!slot.parked_) {
     ++unsure_offers_;
@@ -64,6 +69,7 @@ void Dispatch::offer(WorkerSlot& slot, Ref<Task> task) {
 
 Ref<Task> Dispatch::unoffer(WorkerSlot& slot) {
   if (!slot.offered_) return nullptr;
+  step(*slot.offered_, TaskStep::Kind::Returned, slot);
   slot.offered_->offered_to_ = nullptr;
   if (slot.offered_at_ != TimePoint{}) {
     slot.offered_at_ = {};
@@ -126,7 +132,7 @@ void Dispatch::leave(const Lock&, WorkerSlot& slot) {
   if (can_offer()) {
     offer(pick(), std::move(task));
   } else {
-    mailbox_.push_front(std::move(task));
+    mailbox_.put_back(std::move(task));
   }
 }
 
@@ -143,12 +149,10 @@ bool Dispatch::withdraw(const Lock& lock, Task& task) {
 }
 
 std::vector<Ref<Task>> Dispatch::take_all(const Lock&, const Slots& slots) {
-  std::vector<Ref<Task>> tasks;
   for (const auto& slot : slots) {
-    if (Ref<Task> task = unoffer(*slot)) tasks.push_back(std::move(task));
+    if (Ref<Task> task = unoffer(*slot)) mailbox_.put_back(std::move(task));
   }
-  // Those that were offered are older than those that were not.
-  std::sort(tasks.begin(), tasks.end(), [](const auto& one, const auto& other) { return one->id() < other->id(); });
+  std::vector<Ref<Task>> tasks;
   while (Ref<Task> task = mailbox_.pop_front()) tasks.push_back(std::move(task));
   return tasks;
 }
@@ -175,15 +179,12 @@ size_t Dispatch::enlist(const Lock&, std::vector<Ref<Task>> tasks) {
 
 void Dispatch::pause(const Lock& lock, const Slots& slots) {
   paused_ = true;
-  std::vector<Ref<Task>> tasks;
   for (const auto& slot : slots) {
     Ref<Task> task = unoffer(*slot);
     if (!task) continue;
-    tasks.push_back(std::move(task));
+    mailbox_.put_back(std::move(task));
     ask(lock, *slot);  // it had asked, so it waits
   }
-  std::sort(tasks.begin(), tasks.end(), [](const auto& one, const auto& other) { return one->id() > other->id(); });
-  for (Ref<Task>& task : tasks) mailbox_.push_front(std::move(task));
 }
 
 void Dispatch::resume(const Lock& lock) {

@@ -23,6 +23,7 @@
 #include "module/pool_options.h"
 #include "module/ref.h"
 #include "module/sync.h"
+#include "module/task_step.h"
 #include "module/worker_slot.h"
 
 namespace igor {
@@ -78,6 +79,7 @@ class Dispatch {
   bool can_offer() const noexcept { return !paused_ && idle_head_ != nullptr; }
   WorkerSlot& pick() const noexcept;
   void accept(Task& task);
+  static void step(Task& task, TaskStep::Kind kind, const WorkerSlot& slot);
   void offer(WorkerSlot& slot, Ref<Task> task);
   Ref<Task> unoffer(WorkerSlot& slot);
   void idle_push_front(WorkerSlot& slot);

@@ -32,15 +32,15 @@ void Mailbox::insert_before(Task* position, Ref<Task> task) {
   if (entry->admission_ == Task::Admission::Accepted) ++accepted_;
 }
 
-void Mailbox::push_front(Ref<Task> accepted_task) {
-  Task* const entry = accepted_task.leak();
-  entry->in_mailbox_ = true;
-  entry->previous_ = nullptr;
-  entry->next_ = head_;
-  (head_ != nullptr ? head_->previous_ : tail_) = entry;
-  head_ = entry;
-  ++size_;
-  if (entry->admission_ == Task::Admission::Accepted) ++accepted_;
+void Mailbox::put_back(Ref<Task> accepted_task) {
+  // Older than it are others that came back at most. It stays before those that wait in any case: of two whose sends
+  // overlapped the later may have the smaller number.
+  const auto older = [&](const Task& task) {
+    return task.admission_ == Task::Admission::Accepted && task.id() < accepted_task->id();
+  };
+  Task* younger = head_;
+  while (younger != nullptr && older(*younger)) younger = younger->next_;
+  insert_before(younger, std::move(accepted_task));
 }
 
 void Mailbox::unlink(Task& task) noexcept {
@@ -64,7 +64,7 @@ Ref<Task> Mailbox::erase(Task& task) {
 }
 
 Task* Mailbox::first_waiting() noexcept {
-  // Accepted tasks form the front of the list (see push_front), so this walk is short only when few
+  // Accepted tasks form the front of the list (see put_back), so this walk is short only when few
   // have places; it runs when a place becomes free, not on every send.
   if (accepted_ == size_) return nullptr;
   Task* task = head_;

@@ -2,8 +2,8 @@
 //
 // The first `capacity` of them have a place in the queue: their senders have been told "accepted". Those
 // behind wait, their senders blocked, and are accepted in order as places become free. A task that was
-// accepted and comes back (its worker died before it took it) returns to the front and stays accepted,
-// even beyond the capacity.
+// accepted and comes back (its worker died before it took it) returns to its place among the first, by age, and stays
+// accepted, even beyond the capacity.
 //
 // Holds a reference to each task. Not thread-safe: the pool's lock guards it.
 #pragma once
@@ -29,7 +29,8 @@ class Mailbox {
   void push_back(Ref<Task> task);
   // Before a task that is here; null: at the end.
   void insert_before(Task* position, Ref<Task> task);
-  void push_front(Ref<Task> accepted_task);
+  // Of one that comes back.
+  void put_back(Ref<Task> accepted_task);
   Ref<Task> pop_front();
   // The task's reference, or null when it is not here.
   Ref<Task> erase(Task& task);

@@ -48,6 +48,7 @@
 #include "module/supervision.h"
 #include "module/sync.h"
 #include "module/task.h"
+#include "module/task_step.h"
 #include "module/worker_host.h"
 #include "module/worker_slot.h"
 
@@ -186,6 +187,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void count_accepted(Task& task);
   void count_start(Task& task);
   void count_end(Task& task, TaskState state);
+  // Tells the observer, if any. Under the task's lock.
+  void step(const Task& task, const TaskStep& step) const {
+    if (options_.steps) options_.steps(task, step);
+  }
 
  private:
   friend class WorkerSlot;

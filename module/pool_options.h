@@ -18,6 +18,7 @@
 namespace igor {
 
 class Task;
+struct TaskStep;
 
 // What a pool's workers take: tasks, which the pool hands out itself; or requests, which the host does, so
 // that the pool is only their life: threads, restarts, breaker.
@@ -56,8 +57,10 @@ struct PoolOptions {
   // "complete", "fail", "cancel", "timeout") under the task's lock, so that the calls for one task come in
   // the order of what happened. Must not call back.
   std::function<void(const Task&, std::string_view event)> observer;
+  // The same for what happens in between: offers, claims, updates (task_step.h).
+  std::function<void(const Task&, const TaskStep&)> steps;
 
-  // In all that makes a pool what it is: not host_data, not the observer. max_threads counts as it was meant,
+  // In all that makes a pool what it is: not host_data, not the observers. max_threads counts as it was meant,
   // 0 like what it stands for.
   bool same_as(const PoolOptions& other) const;
 };

@@ -50,6 +50,7 @@ Task::ReadResult Task::read(Payload& update, TimePoint deadline, Interrupt* inte
       const bool was_full = updates_.full();
       update = updates_.pop();
       if (updates_.empty() && !ended()) sender_wakeup_.set_level(false);
+      pool_->step(*this, {TaskStep::Kind::Read});
       lock.unlock();
       if (was_full) worker_wakeup_.notify();
       return ReadResult::Update;
@@ -136,6 +137,7 @@ Task::UpdateResult Task::update(Payload update, Interrupt* interrupt) {
     lock.lock();
   }
   updates_.push(std::move(update));
+  pool_->step(*this, {TaskStep::Kind::Updated});
   sender_wakeup_.set_level(true);
   if (watcher_ != nullptr) watcher_->notify();
   lock.unlock();
@@ -175,6 +177,7 @@ bool Task::start(WorkerSlot& slot) {
   state_.store(TaskState::Running, std::memory_order_release);
   slot_ = &slot;
   pool_->count_start(*this);
+  pool_->step(*this, {TaskStep::Kind::Claimed, &slot, slot.runs()});
   return true;
 }
 

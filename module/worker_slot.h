@@ -48,6 +48,8 @@ class WorkerSlot {
   std::string label() const;  // "name #index"
   // The script shall end: the whole pool drains, or this worker was told to.
   bool stopping() const noexcept;
+  // How often the script was started. Under the pool's lock, or on the slot's own thread.
+  uint64_t runs() const noexcept { return runs_; }
   // Tells this worker alone. A later reason never takes back a stronger one.
   void stop(Stop why);
 

@@ -76,11 +76,32 @@ TEST_F(MailboxTest, AnAcceptedTaskComesBackToTheFrontBeyondTheCapacity) {
   const auto tasks = fill(mailbox, 3);
   Ref<Task> offered = mailbox.pop_front();
   EXPECT_EQ(mailbox.accept_next(), tasks[1].get()) << "its place went to the next";
-  mailbox.push_front(offered);
+  mailbox.put_back(offered);
   EXPECT_EQ(mailbox.accepted(), 2u);
   EXPECT_FALSE(mailbox.has_free_place());
   EXPECT_EQ(mailbox.first_waiting(), tasks[2].get());
   EXPECT_EQ(mailbox.pop_front().get(), offered.get());
+}
+
+TEST_F(MailboxTest, AcceptedTasksComeBackInTheirOrderInWhicheverOrderTheyDo) {
+  Mailbox mailbox(2);
+  const auto tasks = fill(mailbox, 5);
+  Ref<Task> first = mailbox.pop_front(), second = mailbox.pop_front();
+  mailbox.accept_next();
+  mailbox.put_back(first);
+  mailbox.put_back(second);
+  EXPECT_EQ(mailbox.first_waiting(), tasks[3].get());
+  for (const auto& task : tasks) EXPECT_EQ(mailbox.pop_front().get(), task.get());
+}
+
+TEST_F(MailboxTest, OneThatComesBackIsBeforeThoseThatWait) {
+  Mailbox mailbox(0);
+  const Ref<Task> waits = make();  // made before the other, and sent after it
+  Mailbox places(1);
+  const Ref<Task> accepted = fill(places, 1).front();
+  mailbox.push_back(waits);
+  mailbox.put_back(places.pop_front());
+  EXPECT_EQ(mailbox.pop_front().get(), accepted.get());
 }
 
 TEST_F(MailboxTest, LetsGoOfItsTasksWhenItDies) {

@@ -7,8 +7,7 @@
 //   IGOR_STRESS_SECONDS  how long each test goes on (4)
 //   IGOR_STRESS_SEED     the first round's seed; printed at start and with every failure
 //
-// A round that does not end within a minute prints its seed and aborts: what hangs can be looked at.
-#include <dirent.h>
+// See rounds.h for what is reported, and for a round that hangs.
 #include <poll.h>
 
 #include <algorithm>
@@ -25,9 +24,9 @@
 #include <vector>
 
 #include "module/generation.h"
-#include "module/timers.h"
 #include "tests/module/fake_host.h"
 #include "tests/stress/history.h"
+#include "tests/stress/rounds.h"
 
 namespace igor::stress {
 namespace {
@@ -39,19 +38,6 @@ using test::FakeHost;
 using test::Script;
 using Random = std::mt19937_64;
 using ReadResult = Task::ReadResult;
-
-uint64_t number_from(const char* variable, uint64_t otherwise) {
-  const char* const text = std::getenv(variable);
-  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
-size_t entries_of(const char* folder) {
-  size_t count = 0;
-  DIR* const listing = opendir(folder);
-  while (readdir(listing) != nullptr) ++count;
-  closedir(listing);
-  return count;
-}
 
 // What a task tells its worker to do, as the payload's bytes.
 struct Order {
@@ -103,6 +89,7 @@ class Round {
     options.dispatch = static_cast<DispatchPolicy>(random_() % 3);
     if (one_in(random_, 3)) options.max_tasks = 1 + random_() % 5;
     options.observer = [this](const Task& task, std::string_view event) { history.observe(task, event); };
+    options.steps = [this](const Task& task, const TaskStep& step) { history.step(task, step); };
     return options;
   }
 
@@ -113,10 +100,15 @@ class Round {
     if (one_in(random, 30)) return test::crash();      // never ready
     if (one_in(random, 30)) return test::clean_end();  // nor this
     std::vector<Ref<Task>> held;
+    const auto leave = [&](RunOutcome outcome) {
+      for (const Ref<Task>& task : held) history.worker_left(task->id());
+      return outcome;
+    };
     const bool keeps_polling = one_in(random, 4);
     for (;;) {
       Ref<Task> task = receive(script, random, keeps_polling, held.empty());
       if (task) {
+        history.worker_got(task->id(), script.slot, static_cast<uint64_t>(FakeHost::run_number()));
         if (one_in(random, 4)) {
           held.push_back(std::move(task));  // later, together with others
           continue;
@@ -129,7 +121,7 @@ class Round {
         Ref<Task> next = std::move(held[which]);
         held.erase(held.begin() + static_cast<std::ptrdiff_t>(which));
         RunOutcome outcome;
-        if (serve(script, std::move(next), random, outcome)) return outcome;
+        if (serve(script, std::move(next), random, outcome)) return leave(outcome);
       }
       if (stopping) return script.interrupt.raised() ? test::crash(Reason::Shutdown) : test::clean_end();
     }
@@ -160,24 +152,28 @@ class Round {
     while (open && sent < order.updates) {
       switch (task->update(number_payload(sent), &script.interrupt)) {
         case Task::UpdateResult::Sent:
-          ++sent;
-          history.worker_sent(task->id());
+          history.worker_sent(task->id(), sent++);
           break;
         default:
           open = false;
       }
     }
+    const uint64_t id = task->id();
+    const auto fail = [&](Reason reason, const char* message) {
+      history.worker_ends(id, TaskState::Failed, task->fail(test::failure_of(reason, message)));
+    };
     switch (open ? order.end : static_cast<uint32_t>(Order::Return)) {
       case Order::Complete:
-        task->complete(number_payload(sent));
+        history.worker_ends(id, TaskState::Completed, task->complete(number_payload(sent)));
         break;
       case Order::Fail:
-        task->fail(test::failure_of(Reason::UncaughtException, "thrown"));
+        fail(Reason::UncaughtException, "thrown");
         break;
       case Order::LetGo:
-        task->fail(test::failure_of(Reason::Abandoned, "let go"));
+        fail(Reason::Abandoned, "let go");
         break;
       case Order::Crash:
+        history.worker_left(id);
         outcome = test::crash(one_in(random, 2) ? Reason::FatalError : Reason::MemoryLimit);
         return true;
       case Order::UntilEnded:
@@ -186,16 +182,22 @@ class Round {
           pollfd entry{task->worker_fd(), POLLIN, 0};
           poll(&entry, 1, 1);
         }
+        if (task->ended()) {
+          history.worker_heard(id);
+        } else {
+          fail(Reason::Abandoned, "not ended");
+        }
         break;
       default:
         if (open) {
+          history.worker_left(id);
           outcome = test::clean_end();
           return true;
         }
-        // The update told that it is over: let go of it as a script does.
-        task->fail(test::failure_of(Reason::Abandoned, "closed"));
+        // The update told that it is over, or that the worker is to stop: let go of it as a script does.
+        fail(Reason::Abandoned, "closed");
     }
-    if (!task->ended()) task->fail(test::failure_of(Reason::Abandoned, "not ended"));
+    EXPECT_TRUE(task->ended());
     script.slot.release(*task);
     return false;
   }
@@ -216,6 +218,7 @@ class Round {
     }
     EXPECT_EQ(sent.result, Pool::SendResult::Accepted);
     Task& task = *sent.task;
+    const uint64_t id = task.id();
     uint32_t received = 0;
     // Cancels after so many updates; tasks that only a cancel ends are always cancelled.
     uint32_t cancel_after = order.end == Order::UntilEnded || one_in(random, 4)
@@ -225,9 +228,8 @@ class Round {
     for (;;) {
       if (received >= cancel_after) {
         if (order.end != Order::UntilEnded && one_in(random, 2)) std::this_thread::yield();
-        task.cancel();
-        EXPECT_TRUE(task.ended());
-        history.sender_saw(task.id(), task.state(), received, false);
+        cancel(task);
+        history.sender_saw(id, task.state(), false);
         return;
       }
       if (polls) {
@@ -238,17 +240,17 @@ class Round {
       Payload update;
       switch (task.read(update, polls ? TimePoint{} : kNever, &interrupt)) {
         case ReadResult::Update:
-          EXPECT_EQ(number_of(update), received) << "out of order";
+          history.sender_received(id, number_of(update));
           ++received;
           break;
         case ReadResult::Completed:
           EXPECT_EQ(number_of(task.result()), received) << "updates were lost before the completion";
-          history.sender_saw(task.id(), TaskState::Completed, received, true);
-          if (one_in(random, 2)) task.cancel();  // an acknowledgement: changes nothing
+          history.sender_saw(id, TaskState::Completed, true);
+          if (one_in(random, 2)) cancel(task);  // an acknowledgement: changes nothing
           EXPECT_EQ(task.state(), TaskState::Completed);
           return;
         case ReadResult::Failed:
-          history.sender_saw(task.id(), task.state(), received, true);
+          history.sender_saw(id, task.state(), true);
           return;
         case ReadResult::TimedOut:
           EXPECT_TRUE(polls);
@@ -261,6 +263,14 @@ class Round {
     }
   }
 
+  void cancel(Task& task) {
+    history.sender_cancels(task.id());
+    task.cancel();
+    history.sender_cancelled(task.id());
+    Payload update;
+    EXPECT_NE(task.read(update, TimePoint{}, nullptr), ReadResult::Update);
+  }
+
   const uint64_t seed;
 
  private:
@@ -271,61 +281,8 @@ class Round {
   FakeHost host;
 };
 
-// True when the condition comes about: joined threads leave the system's list a moment later, and a timer
-// that was running holds its pool until its next turn.
-template <typename Condition>
-bool settles(Condition condition) {
-  const TimePoint end = after(now(), seconds(20));
-  while (!condition()) {
-    if (now() >= end) return false;
-    std::this_thread::yield();
-  }
-  return true;
-}
-
-// Aborts when a round takes longer than a minute.
-class Watchdog {
- public:
-  explicit Watchdog(uint64_t seed) {
-    id_ = Timers::global().schedule(after(now(), seconds(60)), [seed] {
-      std::fprintf(stderr, "hangs: IGOR_STRESS_SEED=%llu\n", static_cast<unsigned long long>(seed));
-      std::abort();
-    });
-  }
-  ~Watchdog() { Timers::global().cancel(id_); }
-
- private:
-  Timers::Id id_;
-};
-
-// Rounds until the time is over; each leaves as many threads and descriptors as it found.
-template <typename Body>
-void rounds(Body body) {
-  const TimePoint end = after(now(), seconds(number_from("IGOR_STRESS_SECONDS", 4)));
-  uint64_t seed = number_from("IGOR_STRESS_SEED", std::random_device{}());
-  std::printf("IGOR_STRESS_SEED=%llu\n", static_cast<unsigned long long>(seed));
-  Timers::global().schedule(now(), [] {});  // its thread stays: started before the first count
-  const size_t descriptors = entries_of("/proc/self/fd");
-  const size_t threads = entries_of("/proc/self/task");
-  int count = 0;
-  while (now() < end && !testing::Test::HasFailure()) {
-    SCOPED_TRACE("IGOR_STRESS_SEED=" + std::to_string(seed));
-    Watchdog watchdog(seed);
-    body(seed);
-    EXPECT_TRUE(settles([&] { return entries_of("/proc/self/task") <= threads; })) << "threads were left";
-    EXPECT_TRUE(settles([&] { return entries_of("/proc/self/fd") <= descriptors; })) << "descriptors were left open";
-    ++seed;
-    ++count;
-  }
-  std::printf("%d rounds:", count);
-  for (const auto& [event, total] : History::grand_totals()) {
-    std::printf(" %s %llu", event.c_str(), static_cast<unsigned long long>(total));
-  }
-  std::printf("\n");
-}
-
 // One thing that an operator does. A pool is never left paused.
-void operate(Pool& pool, Random& random) {
+void operate(Pool& pool, Random& random, History& history) {
   std::string error;
   switch (random() % 40) {
     case 0:
@@ -345,6 +302,7 @@ void operate(Pool& pool, Random& random) {
       const PoolReport report = pool.report();
       if (report.tasks.empty()) break;
       const uint64_t id = report.tasks[random() % report.tasks.size()].id;
+      history.operator_cancels(id);
       if (const Ref<Task> task = pool.find_task(id)) task->cancel("cancelled by an operator");
       break;
     }
@@ -380,7 +338,7 @@ TEST(PoolStress, EveryTaskEndsOnceAndNothingIsLost) {
     bool drained = false;
     while (done < senders) {
       if (one_in(random, 50)) interrupts[random() % senders].raise();
-      if (!drained) operate(*pool, random);
+      if (!drained) operate(*pool, random, round.history);
       if (!drained && sent >= drain_at) {
         drained = true;
         pool->begin_drain();
@@ -397,10 +355,10 @@ TEST(PoolStress, EveryTaskEndsOnceAndNothingIsLost) {
     EXPECT_EQ(stats.blocked_senders, 0u);
     EXPECT_EQ(round.host.enters, round.host.leaves);
     EXPECT_EQ(pool->counters().refused + pool->counters().accepted, uint64_t{senders} * sends);
-    round.history.check({&std::as_const(*pool).counters()});
+    round.history.check({&std::as_const(*pool).counters()}, true);
     EXPECT_TRUE(settles([&] { return pool.use_count() == 1; })) << "a task or a timer still holds the pool";
   });
-  for (const char* event : {"accept", "start", "complete", "fail", "cancel", "timeout"}) {
+  for (const std::string_view event : kNames) {
     EXPECT_GT(History::grand_totals()[event], 0u) << "never happened: " << event;
   }
 }
@@ -478,7 +436,7 @@ TEST(PoolStress, ReloadsAndRestartsUnderLoadLoseNothing) {
       while (done < kSenders) {
         if (!find(own, pool)) continue;
         if (one_in(own, 8)) pool->restart(error);
-        for (uint64_t i = own() % 20; i > 0; --i) operate(*pool, own);
+        for (uint64_t i = own() % 20; i > 0; --i) operate(*pool, own, round.history);
         std::this_thread::yield();
       }
     });
@@ -487,7 +445,7 @@ TEST(PoolStress, ReloadsAndRestartsUnderLoadLoseNothing) {
     EXPECT_EQ(current->close(), 0u);
     std::set<const Counters*> ledgers;
     for (const auto& pool : seen) ledgers.insert(&std::as_const(*pool).counters());
-    round.history.check(ledgers);
+    round.history.check(ledgers, false);
     EXPECT_EQ(round.host.enters, round.host.leaves);
   });
 }
