@@ -4,9 +4,9 @@
 //   IGOR_STRESS_SEED     the first round's seed; printed at start and with every failure
 //
 // Said at the end: how many rounds there were, how many a second, and the longest with its seed: a wait that is ended
-// by its time limit and not by what it waits for makes no test fail, but it shows here. A round that takes more than
-// ten seconds prints where its threads are (with gdb, where that is installed), one that takes a minute ends the
-// process.
+// by its time limit and not by what it waits for makes no test fail, but it shows here, unless the machine stood still
+// for as long (a virtual one may), which is said beside it. A round that takes more than ten seconds prints where its
+// threads are (with gdb, where that is installed), one that takes a minute ends the process.
 #pragma once
 
 #include <dirent.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -68,6 +69,31 @@ inline void print_stacks() {
   if (child > 0) waitpid(child, nullptr, 0);
 }
 
+// A thread that wants to run every ten milliseconds: by how much the machine has kept it waiting at most.
+class Heartbeat {
+ public:
+  Heartbeat()
+      : thread_([this] {
+          for (TimePoint last = now(); !over_;) {
+            std::this_thread::sleep_for(kBeat);
+            const TimePoint at = now();
+            if (const Duration late = at - last - kBeat; late > latest_.load()) latest_ = late;
+            last = at;
+          }
+        }) {}
+  ~Heartbeat() {
+    over_ = true;
+    thread_.join();
+  }
+  Duration take_latest() { return latest_.exchange(Duration()); }
+
+ private:
+  static constexpr Duration kBeat = std::chrono::milliseconds(10);
+  std::atomic<bool> over_{false};
+  std::atomic<Duration> latest_{Duration()};
+  std::thread thread_;
+};
+
 // Over one round, on the timers' thread.
 class Watchdog {
  public:
@@ -101,10 +127,11 @@ void rounds(Body body) {
   uint64_t seed = number_from("IGOR_STRESS_SEED", std::random_device{}());
   std::printf("IGOR_STRESS_SEED=%llu\n", static_cast<unsigned long long>(seed));
   Timers::global().schedule(now(), [] {});  // its thread stays: started before the first count
+  Heartbeat heartbeat;
   const size_t descriptors = entries_of("/proc/self/fd");
   const size_t threads = entries_of("/proc/self/task");
   uint64_t count = 0, longest_seed = 0;
-  Duration longest{};
+  Duration longest{}, stood_still{};
   TimePoint at = begin;
   while (at < end && !testing::Test::HasFailure()) {
     SCOPED_TRACE("IGOR_STRESS_SEED=" + std::to_string(seed));
@@ -113,17 +140,24 @@ void rounds(Body body) {
     EXPECT_TRUE(settles([&] { return entries_of("/proc/self/task") <= threads; })) << "threads were left";
     EXPECT_TRUE(settles([&] { return entries_of("/proc/self/fd") <= descriptors; })) << "descriptors were left open";
     const TimePoint before = std::exchange(at, now());
+    const Duration latest = heartbeat.take_latest();
     if (at - before > longest) {
       longest = at - before;
       longest_seed = seed;
+      stood_still = latest;
+    }
+    if (testing::Test::HasFailure()) {
+      std::printf("meanwhile the machine stood still for %lld ms\n",
+                  static_cast<long long>(latest.count() / 1'000'000));
     }
     ++seed;
     ++count;
   }
   const auto ms = [](Duration duration) { return static_cast<double>(duration.count()) / 1e6; };
-  std::printf("%llu rounds, %.1f a second; the longest, %llu, took %.0f ms\n", static_cast<unsigned long long>(count),
-              static_cast<double>(count) * 1e3 / ms(at - begin), static_cast<unsigned long long>(longest_seed),
-              ms(longest));
+  std::printf(
+      "%llu rounds, %.1f a second; the longest, %llu, took %.0f ms, of which the machine stood still for %.0f\n",
+      static_cast<unsigned long long>(count), static_cast<double>(count) * 1e3 / ms(at - begin),
+      static_cast<unsigned long long>(longest_seed), ms(longest), ms(stood_still));
   for (const auto& [event, total] : History::grand_totals()) {
     std::printf(" %.*s %llu", static_cast<int>(event.size()), event.data(), static_cast<unsigned long long>(total));
   }
