@@ -60,7 +60,10 @@ Payload number_payload(uint32_t number) {
 
 class Play {
  public:
-  explicit Play(const uint8_t* data, size_t size) : input_(data, size) { pools_.push_back(make(nullptr)); }
+  explicit Play(const uint8_t* data, size_t size) : input_(data, size) {
+    host_.left = [this](const Task& task) { history_.worker_left(task.id()); };
+    pools_.push_back(make(nullptr));
+  }
 
   void run() {
     std::string error;
@@ -90,6 +93,7 @@ class Play {
     options.supervision.backoff_min = options.supervision.backoff_max = std::chrono::microseconds(1);
     options.supervision.max_consecutive_failures = input_.one_in(4) ? 2 : -1;
     options.observer = [this](const Task& task, std::string_view event) { history_.observe(task, event); };
+    options.steps = [this](const Task& task, const TaskStep& step) { history_.step(task, step); };
     return Pool::create(std::move(options), host_, {}, predecessor);
   }
 
@@ -137,14 +141,14 @@ class Play {
     switch (sender.task->read(update, kAtOnce, nullptr)) {
       case ReadResult::Update:
         FUZZ_CHECK(number_of(update) == sender.received);
-        ++sender.received;
+        history_.sender_received(sender.task->id(), sender.received++);
         return true;
       case ReadResult::Completed:
         FUZZ_CHECK(number_of(sender.task->result()) == sender.received);
         [[fallthrough]];
       case ReadResult::Failed:
         FUZZ_CHECK(sender.task->drained());
-        history_.sender_saw(sender.task->id(), sender.task->state(), sender.received, true);
+        history_.sender_saw(sender.task->id(), sender.task->state(), true);
         return false;
       case ReadResult::TimedOut:
         FUZZ_CHECK(!had_something);
@@ -174,12 +178,14 @@ class Play {
     const size_t which = input_.byte() % senders_.size();
     const Sender sender = senders_[which];
     senders_.erase(senders_.begin() + static_cast<std::ptrdiff_t>(which));
+    history_.sender_cancels(sender.task->id());
     sender.task->cancel();
+    history_.sender_cancelled(sender.task->id());
     FUZZ_CHECK(sender.task->ended());
     Payload update;
     const ReadResult after = sender.task->read(update, kAtOnce, nullptr);
     FUZZ_CHECK(after == ReadResult::Failed || after == ReadResult::Completed);
-    history_.sender_saw(sender.task->id(), sender.task->state(), sender.received, false);
+    history_.sender_saw(sender.task->id(), sender.task->state(), false);
   }
 
   // --- workers -------------------------------------------------------------------------------------
@@ -195,7 +201,7 @@ class Play {
         const bool announced = slot.poll_signal() == WorkerSlot::Signal::Task;
         Ref<Task> task = slot.claim();
         FUZZ_CHECK(announced || !task);
-        if (task) actor.held.push_back(std::move(task));
+        if (task) take(actor, std::move(task));
         return {};
       }
       case 2: {
@@ -205,7 +211,7 @@ class Play {
         return {};
       }
       case 3:
-        if (Ref<Task> task = slot.claim()) actor.held.push_back(std::move(task));
+        if (Ref<Task> task = slot.claim()) take(actor, std::move(task));
         return {};
       case 4:
         if (input_.one_in(2)) return test::clean_end();
@@ -228,18 +234,28 @@ class Play {
         FUZZ_CHECK(readable(task.worker_fd()) == task.ended());
         return {};
       case 9:
-        task.complete(number_payload(sent_[task.id()]));
+        history_.worker_ends(task.id(), TaskState::Completed, task.complete(number_payload(sent_[task.id()])));
         break;
       case 10:
-        task.fail(test::failure_of(Reason::UncaughtException, "thrown"));
+        history_.worker_ends(task.id(), TaskState::Failed,
+                             task.fail(test::failure_of(Reason::UncaughtException, "thrown")));
         break;
       default:
-        if (!task.ended()) task.fail(test::failure_of(Reason::Abandoned, "let go"));
+        if (task.ended()) {
+          history_.worker_heard(task.id());
+        } else {
+          history_.worker_ends(task.id(), TaskState::Failed, task.fail(test::failure_of(Reason::Abandoned, "let go")));
+        }
     }
     FUZZ_CHECK(task.ended());
     slot.release(task);
     actor.held.erase(actor.held.begin() + static_cast<std::ptrdiff_t>(which));
     return {};
+  }
+
+  void take(Actor& actor, Ref<Task> task) {
+    history_.worker_got(task->id(), actor.script.slot, actor.run);
+    actor.held.push_back(std::move(task));
   }
 
   void update(Actor& actor, Task& task) {
@@ -248,8 +264,7 @@ class Play {
     switch (task.update(number_payload(sent_[task.id()]), &actor.script.interrupt)) {
       case UpdateResult::Sent:
         FUZZ_CHECK(!ended);
-        ++sent_[task.id()];
-        history_.worker_sent(task.id());
+        history_.worker_sent(task.id(), sent_[task.id()]++);
         break;
       case UpdateResult::Closed:
         FUZZ_CHECK(ended);
@@ -288,7 +303,9 @@ class Play {
         const PoolReport report = pool.report();
         for (const auto& task : report.tasks) {
           const Ref<Task> found = pool.find_task(task.id);
-          if (found && input_.one_in(2)) FUZZ_CHECK(found->cancel("by an operator") == true);
+          if (!found || !input_.one_in(2)) continue;
+          history_.operator_cancels(task.id);
+          FUZZ_CHECK(found->cancel("by an operator") == true);
         }
         return;
       }
@@ -353,7 +370,7 @@ class Play {
       FUZZ_CHECK(pool->finished());
       ledgers.insert(&std::as_const(*pool).counters());
     }
-    history_.check(ledgers);
+    history_.check(ledgers, false);
   }
 
   Input input_;

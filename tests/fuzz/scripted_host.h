@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -19,8 +20,9 @@ namespace igor::fuzz {
 
 // One run of a script.
 struct Actor {
-  explicit Actor(test::Script& own) : script(own) {}
+  Actor(test::Script& own, uint64_t nth) : script(own), run(nth) {}
   test::Script& script;
+  const uint64_t run;  // counted over all slots, from 1
   std::vector<Ref<Task>> held;
 };
 
@@ -35,9 +37,10 @@ class ScriptedHost : public WorkerHost {
   RunOutcome run(WorkerSlot& slot) override {
     Interrupt interrupt;
     test::Script script(slot, interrupt);
-    Actor actor(script);
+    Actor actor(script, ++runs_);
     slot.poll_signal();  // ready
     RunOutcome outcome = obey(actor);
+    for (const Ref<Task>& task : actor.held) left(*task);
     slot.script_ended(outcome.failure);
     std::lock_guard lock(mutex_);
     if (told_ == &actor) told_ = nullptr;
@@ -45,6 +48,9 @@ class ScriptedHost : public WorkerHost {
     return outcome;
   }
   void interrupt(WorkerSlot&) override {}
+
+  // Called for each task that a script holds when it ends, on its thread.
+  std::function<void(const Task&)> left = [](const Task&) {};
 
   // --- the driver's --------------------------------------------------------------------------------
 
@@ -95,6 +101,7 @@ class ScriptedHost : public WorkerHost {
     return *outcome;
   }
 
+  std::atomic<uint64_t> runs_{0};
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Actor*> actors_;
