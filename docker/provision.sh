@@ -8,11 +8,13 @@
 #   provision.sh php [release|debug|asan]  make sure that PHP build exists; print its php-config
 #   provision.sh php-check PATH   say whether this php-config can host Igor
 #   provision.sh php-library PATH print the embed library of this php-config
+#   provision.sh wordpress        fetch WordPress and MariaDB for tests/e2e/wordpress_test.go; print WordPress's folder
 #   provision.sh php-parser       print the folder of PHP-Parser, for php-api/generate
 #   provision.sh env              print the paths found, as shell assignments
 #
 # Environment:
 #   PHP_CONFIG   use this PHP (must be ZTS with the embed library) instead of building one
+#   IGOR_PHP_FLAGS  further configure flags of a PHP that is built: "--with-mysqli --with-pdo-mysql"
 #   IGOR_CACHE   where built PHPs and toolchains are kept (default: $XDG_CACHE_HOME/igor or ~/.cache/igor)
 #   IGOR_JOBS    parallel compile jobs (default: the number of CPUs)
 set -euo pipefail
@@ -156,6 +158,8 @@ php_variant_flags() {
       --disable-fileinfo ;;
     *) die "unknown PHP variant '$1' (release, debug, asan)" ;;
   esac
+  # shellcheck disable=SC2086  # several flags
+  if [ -n "${IGOR_PHP_FLAGS:-}" ]; then printf '%s\n' $IGOR_PHP_FLAGS; fi
 }
 
 # One directory per variant and set of flags; `current` inside names the build of the newest
@@ -243,6 +247,23 @@ need_php_parser() {
   echo "$parser"
 }
 
+# Prints a folder with Debian's WordPress in it. Only unpacked: installed, it would bring along a web server.
+need_wordpress() {
+  local folder="$IGOR_CACHE/wordpress" work
+  need_packages mariadb-server-core mariadb-client-core # the second has my_print_defaults, which the first needs to begin
+  if [ ! -f "$folder/wp-content/themes/twentytwentythree/style.css" ]; then
+    say "fetching WordPress"
+    work=$(mktemp -d "${TMPDIR:-/tmp}/igor-wordpress.XXXXXX")
+    # Its scripts link to JavaScript libraries of other packages, which no page of the test needs.
+    (cd "$work" && apt-get download -q wordpress wordpress-theme-twentytwentythree && for package in *.deb; do dpkg-deb -x "$package" .; done) \
+      >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; die "apt could not fetch wordpress"; }
+    rm -rf "$folder"
+    cp -r "$work/usr/share/wordpress" "$folder"
+    rm -rf "$work"
+  fi
+  echo "$folder"
+}
+
 print_env() {
   local config
   config=$(need_php release)
@@ -259,8 +280,9 @@ case "${1:-}" in
   php-check) php_check "${2:?php-check needs the path of a php-config}" ;;
   php-library) php_library "${2:?php-library needs the path of a php-config}" ;;
   php-parser) need_php_parser ;;
+  wordpress) need_wordpress ;;
   php-slot) php_slot "${2:-release}" ;;
   go) need_go; find_go ;;
   env) print_env ;;
-  *) sed -n '2,19s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,21s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
