@@ -182,8 +182,15 @@ class Pool : public std::enable_shared_from_this<Pool> {
   };
   Stats stats();
 
+  // How long a script may go on with a task whose time has run out before it is taken for stuck.
+  static constexpr Duration kOverdueGrace = std::chrono::milliseconds(200);
+
   // Used by Task and Dispatch. The counting ones are called under the task's lock (accepted: take it).
   static void withdraw(Task& task);
+  // The task has timed out in this slot: looks after kOverdueGrace, and again, whether the script has let go of it,
+  // and interrupts a script that has not and that shows no sign of life either: it has asked for nothing since, nor
+  // does it wait for something to do. Without any lock.
+  void overdue(WorkerSlot& slot, Ref<Task> task);
   void count_accepted(Task& task);
   void count_start(Task& task);
   void count_end(Task& task, TaskState state);
@@ -205,6 +212,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   uint32_t living(const Lock&) const noexcept;
   uint32_t staying(const Lock&) const noexcept;
   void stop_slot(Lock&, WorkerSlot& slot, WorkerSlot::Stop why);
+  void tell_to_stop(Lock&, WorkerSlot& slot, WorkerSlot::Stop why);
+  void look_at_overdue(WorkerSlot& slot, uint64_t run, uint64_t asked, Ref<Task> task, Duration since_last_look);
   void press_slot_at(const Lock&, TimePoint at, WorkerSlot& slot, TimePoint give_up_at);
   void press_slot(WorkerSlot& slot, uint64_t run, TimePoint give_up_at);
   void interrupt(Lock&, WorkerSlot& slot);

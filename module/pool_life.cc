@@ -167,6 +167,17 @@ bool Pool::await_restart(Lock& lock, WorkerSlot& slot, TimePoint earliest) {
   return false;
 }
 
+namespace {
+// A script that was interrupted for going on with a task died of that task, whatever it made of the interrupt.
+void blame_overdue(uint64_t task, RunOutcome& outcome) {
+  outcome.clean = false;
+  if (outcome.failure.reason != Reason::Shutdown && outcome.failure.reason != Reason::Exited) return;
+  outcome.failure.reason = Reason::Deadline;
+  outcome.failure.message =
+      "interrupted: task " + std::to_string(task) + " had run out of time and the script went on with it";
+}
+}  // namespace
+
 void Pool::run_slot(WorkerSlot& slot) {
   activity::thread_started();
   bool entered = false;
@@ -190,12 +201,13 @@ void Pool::run_slot(WorkerSlot& slot) {
     if (slot.state_ == WorkerSlot::State::Lost) break;  // given up meanwhile, and yet it came back
     stop_pressing(lock, slot);
     slot.memory_.store(0, std::memory_order_relaxed);
+    const WorkerSlot::Stop told = slot.stop_.load(std::memory_order_relaxed);
+    if (told == WorkerSlot::Stop::Overdue) blame_overdue(slot.overdue_task_, outcome);
     if (!outcome.clean) counters_->crashes.fetch_add(1, std::memory_order_relaxed);
     if (draining()) break;
-    const WorkerSlot::Stop told = slot.stop_.load(std::memory_order_relaxed);
     if (told != WorkerSlot::Stop::None) drop_trial(lock, slot);
     if (told == WorkerSlot::Stop::Retire) break;
-    if (told != WorkerSlot::Stop::None) {
+    if (told != WorkerSlot::Stop::None && told != WorkerSlot::Stop::Overdue) {
       // However it ended: it was told to.
       auto& number = told == WorkerSlot::Stop::Restart ? counters_->restarts_restarted : counters_->restarts_recycled;
       number.fetch_add(1, std::memory_order_relaxed);
@@ -237,10 +249,9 @@ void Pool::run_slot(WorkerSlot& slot) {
   if (entered) host_.leave(slot);
   activity::thread_stopped();
   lock.lock();
-  if (slot.state_ != WorkerSlot::State::Lost) {
-    slot.state_ = WorkerSlot::State::Stopped;
-    stop_pressing(lock, slot);
-  }
+  // One that was given up and yet came back is lost no longer.
+  slot.state_ = WorkerSlot::State::Stopped;
+  stop_pressing(lock, slot);
   life_.notify_all();
   // Nobody waits for this thread to be joined: soon, by the timers.
   if (ends_by_timer_ && all_ended(lock)) {
@@ -262,15 +273,54 @@ void Pool::stop_slot(Lock& lock, WorkerSlot& slot, WorkerSlot::Stop why) {
     case WorkerSlot::State::Ready:
       break;
   }
+  tell_to_stop(lock, slot, why);
+  if (before != WorkerSlot::Stop::None) return;  // its grace runs already
+  const TimePoint grace_end = after(now(), options_.stop_grace);
+  press_slot_at(lock, grace_end, slot, after(grace_end, kForceTime));
+}
+
+void Pool::tell_to_stop(Lock& lock, WorkerSlot& slot, WorkerSlot::Stop why) {
   slot.stop_.store(why, std::memory_order_release);
   dispatch_.leave(lock, slot);
   slot.wakeup_.set_level(true);
   slot.wakeup_.notify();
   for (Task* task = slot.running_; task != nullptr; task = task->next_) task->wake_worker();
   arm_reoffer(lock);
-  if (before != WorkerSlot::Stop::None) return;  // its grace runs already
-  const TimePoint grace_end = after(now(), options_.stop_grace);
-  press_slot_at(lock, grace_end, slot, after(grace_end, kForceTime));
+}
+
+void Pool::overdue(WorkerSlot& slot, Ref<Task> task) {
+  Lock lock(mutex_);
+  const uint64_t run = slot.runs_, asked = slot.asked_;
+  lock.unlock();
+  Timers::global().schedule(after(now(), kOverdueGrace),
+                            [self = shared_from_this(), &slot, run, asked, held = std::move(task)] {
+                              self->look_at_overdue(slot, run, asked, held, kOverdueGrace);
+                            });
+}
+
+// On the timer's thread.
+void Pool::look_at_overdue(WorkerSlot& slot, uint64_t run, uint64_t asked, Ref<Task> task, Duration since_last_look) {
+  constexpr Duration kSeldom = std::chrono::seconds(5);
+  Lock lock(mutex_);
+  if (draining() || slot.runs_ != run || !task->running_listed_ || slot.state_ != WorkerSlot::State::Ready) return;
+  const bool about_to_claim = slot.offered_ && now() - slot.offered_at_ < kOverdueGrace;
+  if (slot.asked_ != asked || slot.idle_ || slot.parked_ || about_to_claim) {
+    // It serves others, or waits. But what it still holds may yet be what it gets stuck in.
+    const Duration next = std::min(2 * since_last_look, kSeldom);
+    const uint64_t asked_now = slot.asked_;
+    lock.unlock();
+    Timers::global().schedule(after(now(), next),
+                              [self = shared_from_this(), &slot, run, asked_now, held = std::move(task), next] {
+                                self->look_at_overdue(slot, run, asked_now, held, next);
+                              });
+    return;
+  }
+  slot.overdue_task_ = task->id();
+  stop_pressing(lock, slot);  // at the end of a grace that is too long now
+  tell_to_stop(lock, slot, std::max(slot.stop_.load(std::memory_order_relaxed), WorkerSlot::Stop::Overdue));
+  const TimePoint give_up_at = after(now(), kForceTime);
+  lock.unlock();
+  press_slot(slot, run, give_up_at);
 }
 
 void Pool::press_slot_at(const Lock&, TimePoint at, WorkerSlot& slot, TimePoint give_up_at) {

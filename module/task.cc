@@ -166,8 +166,10 @@ bool Task::time_out() {
   }
   deadline_timer_ = 0;  // it is what called
   const bool was_pending = state() == TaskState::Pending;
+  WorkerSlot* const slot = slot_;
   const bool first = end(lock, TaskState::TimedOut);
   if (first && was_pending) Pool::withdraw(*this);
+  if (first && slot != nullptr) slot->pool().overdue(*slot, Ref<Task>(this));
   return first;
 }
 

@@ -68,6 +68,7 @@ void WorkerSlot::recycle_if_spent(Dispatch::Lock& lock) {
 WorkerSlot::Signal WorkerSlot::poll_signal() {
   activity::idle_end();
   Dispatch::Lock lock(pool_.mutex_);
+  alive(lock);
   pool_.became_ready(lock, *this);
   if (stopping()) return Signal::Stop;
   if (pool_.dispatch_.ask(lock, *this)) return Signal::Task;
@@ -78,6 +79,7 @@ WorkerSlot::Signal WorkerSlot::poll_signal() {
 WorkerSlot::Signal WorkerSlot::wait_signal(TimePoint deadline, Interrupt* interrupt, bool claims_at_once) {
   activity::idle_end();
   Dispatch::Lock lock(pool_.mutex_);
+  alive(lock);
   pool_.became_ready(lock, *this);
   for (;;) {
     if (stopping()) return Signal::Stop;
@@ -103,6 +105,7 @@ WorkerSlot::Signal WorkerSlot::wait_signal(TimePoint deadline, Interrupt* interr
 Ref<Task> WorkerSlot::claim() {
   activity::idle_end();
   Dispatch::Lock lock(pool_.mutex_);
+  alive(lock);
   pool_.became_ready(lock, *this);
   if (stopping()) return nullptr;
   while (Ref<Task> task = pool_.dispatch_.take(lock, *this)) {
@@ -122,6 +125,7 @@ Ref<Task> WorkerSlot::claim() {
 int WorkerSlot::signal_fd(bool keeps_polling) {
   activity::idle_end();
   Dispatch::Lock lock(pool_.mutex_);
+  alive(lock);
   pool_.became_ready(lock, *this);
   keeps_polling_ = keeps_polling_ || keeps_polling;
   bool ready = stopping() || pool_.dispatch_.ask(lock, *this);
@@ -151,9 +155,15 @@ void WorkerSlot::release(Task& task) {
 
 void WorkerSlot::script_ended(const Failure& failure) {
   activity::idle_end();
-  Failure why = failure;
-  if (stopping() && why.reason == Reason::Exited) why.reason = Reason::Shutdown;
   Dispatch::Lock lock(pool_.mutex_);
+  Failure why = failure;
+  if (stop_.load(std::memory_order_relaxed) == Stop::Overdue && why.reason == Reason::Shutdown) {
+    why.reason = Reason::Exited;
+    why.message = "the worker was interrupted because another task that it held, " + std::to_string(overdue_task_) +
+                  ", had run out of time";
+  } else if (stopping() && why.reason == Reason::Exited) {
+    why.reason = Reason::Shutdown;
+  }
   while (running_ != nullptr) {
     Task* const task = running_;
     pool_.unlist_running(lock, *this, *task);

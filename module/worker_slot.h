@@ -13,7 +13,8 @@
 // the pool's lock.
 //
 // One worker can be told to stop while its pool goes on: its script hears of it as when the pool drains, is
-// interrupted after stop_grace, and given up if that does not help.
+// interrupted after stop_grace, and given up if that does not help. A script that goes on with a task whose time has
+// run out, and shows no sign of life, is interrupted without that grace (see Pool::overdue).
 #pragma once
 
 #include <cstdint>
@@ -36,9 +37,9 @@ class WorkerSlot {
  public:
   enum class State : uint8_t { Stopped, Starting, Ready, Restarting, Lost };
   enum class Signal : uint8_t { None, Task, Stop, Interrupted };
-  // Why this worker is told to stop: to be started afresh, because it has had its share or because somebody
-  // wants it; or for good.
-  enum class Stop : uint8_t { None, Recycle, Restart, Retire };
+  // Why this worker is told to stop: to be started afresh, because it has had its share, because somebody
+  // wants it, or because it is stuck in a task that is over; or for good.
+  enum class Stop : uint8_t { None, Recycle, Restart, Overdue, Retire };
 
   WorkerSlot(Pool& pool, uint32_t index) : pool_(pool), index_(index) {}
 
@@ -92,6 +93,7 @@ class WorkerSlot {
   friend class Dispatch;
   friend class Pool;
 
+  void alive(const std::unique_lock<Mutex>&) noexcept { ++asked_; }
   void spend(std::unique_lock<Mutex>&);
   void recycle_if_spent(std::unique_lock<Mutex>&);
 
@@ -104,6 +106,8 @@ class WorkerSlot {
   Atomic<Stop> stop_{Stop::None};  // written under the lock
   TimePoint since_{};              // of what it does now, as a report shows it
   uint64_t press_timer_ = 0;       // presses on a script that was told to stop; 0: none
+  uint64_t asked_ = 0;             // how often the script asked for a signal or a task: its signs of life
+  uint64_t overdue_task_ = 0;      // the id of the task that it was found stuck in; with Stop::Overdue
   uint64_t runs_ = 0;
   uint64_t handled_ = 0;        // tasks and requests in all runs
   uint64_t taken_ = 0;          // tasks or requests in this run

@@ -232,6 +232,7 @@ int run_request(PhpThread& thread, const CliOptions& options) {
   const pid_t process = getpid();
   bool started = false;
   catch_bailout([&] { started = php_request_startup() == SUCCESS; });
+  thread.run_started(started);
   if (started) {
     catch_bailout([&] { perform(options, &file); });
   } else {

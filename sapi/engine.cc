@@ -1,6 +1,7 @@
 #include "sapi/engine.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -10,8 +11,10 @@
 #include "sapi/error_report.h"
 #include "sapi/http_request.h"
 #include "sapi/http_script.h"
+#include "sapi/opcache_gate.h"
 #include "sapi/php_thread.h"
 #include "sapi/server_variables.h"
+#include "sapi/worker_script.h"
 #include "sapi/zend.h"
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
@@ -180,6 +183,25 @@ void make_fibers_known_to_asan() {
 #endif
 }
 
+void (*earlier_restart_hook)(int) = nullptr;
+
+void on_opcache_restart(int reason) {
+  if (earlier_restart_hook) earlier_restart_hook(reason);
+  OpcacheGate::instance().want_restart();
+}
+
+void open_opcache_gate() {
+  const int lock_file = OpcacheGate::find_lock_file();
+  if (lock_file < 0 && errno != ENOENT) {
+    log_host_problem(nullptr, std::string("opcache's lock file cannot be opened, so opcache must not get full: ") +
+                                  std::strerror(errno));
+  }
+  OpcacheGate::instance().open(lock_file, PhpWorkerHost::recycle_all);
+  if (zend_accel_schedule_restart_hook == on_opcache_restart) return;
+  earlier_restart_hook = zend_accel_schedule_restart_hook;
+  zend_accel_schedule_restart_hook = on_opcache_restart;
+}
+
 size_t stack_bytes_for(zend_long configured) {
   constexpr size_t kHeadroom = 1u << 20;
   const size_t least = OsThread::kDefaultStackBytes;
@@ -270,6 +292,7 @@ void Engine::main_thread(const EngineOptions& options) {
     install_interrupt_hook();
     install_environment_hook();
     make_fibers_known_to_asan();
+    open_opcache_gate();
     stack_bytes_ = stack_bytes_for(EG(max_allowed_stack_size));
   }
   {
@@ -279,6 +302,7 @@ void Engine::main_thread(const EngineOptions& options) {
     // `options` is the starter's: not to be touched from here on.
     if (up) main_changed_.wait(lock, [&] { return stop_asked_; });
   }
+  OpcacheGate::instance().close();
   remove_interrupt_hook();
   remove_error_hooks();
   php_module_shutdown();

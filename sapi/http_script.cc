@@ -104,6 +104,7 @@ void run_http_script(PhpThread& thread, HttpRequest& request) {
     describe_http_request(thread, request);
     started = php_request_startup() == SUCCESS;
   });
+  thread.run_started(started);
   if (!described || !started) {
     SG(sapi_headers).http_response_code = 500;
     log_host_problem(&thread, "request startup failed: the script was not run (memory_limit, or an error above)");

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "sapi/error_report.h"
+#include "sapi/opcache_gate.h"
 #include "sapi/payload_codec.h"
 #include "sapi/zend.h"
 // After zend.h.
@@ -128,7 +129,13 @@ uint32_t PhpThread::take_interrupt() noexcept {
   return ++interrupts_of_run_;
 }
 
+void PhpThread::run_started(bool succeeded) noexcept {
+  OpcacheGate::instance().started(alone_, succeeded);
+  alone_ = false;
+}
+
 void PhpThread::begin_run() noexcept {
+  alone_ = OpcacheGate::instance().enter();
   interrupts_taken_ = interrupts_asked_.load(std::memory_order_acquire);
   interrupts_of_run_ = 0;
   interrupt.clear();
@@ -141,6 +148,7 @@ void PhpThread::begin_run() noexcept {
 void PhpThread::end_run() noexcept {
   // Not a second server, nor a second pool. The command line has output of its own to flush first.
   if (in_forked_child() && kind != Kind::Cli) _exit(EG(exit_status));
+  OpcacheGate::instance().leave();
   flush_logged_output();
   drop_consumed_payloads();
   request = nullptr;

@@ -65,8 +65,11 @@ class PhpThread {
   // A system call goes on; see nudge().
   void request_interrupt() noexcept;
 
-  // Brackets one script: forgets interrupts, failures and output of the one before.
+  // Brackets one script, from before request startup until after request shutdown: forgets interrupts, failures and
+  // output of the one before. begin_run() may wait for a while (see OpcacheGate).
   void begin_run() noexcept;
+  // Request startup is over.
+  void run_started(bool succeeded) noexcept;
   void end_run() noexcept;
 
   // Gives the thread a fresh engine state, after a request shutdown that did not come to its end and
@@ -117,6 +120,7 @@ class PhpThread {
   uint32_t interrupts_taken_ = 0;
   uint32_t interrupts_of_run_ = 0;
   bool forgotten_ = false;
+  bool alone_ = false;  // what OpcacheGate::enter() said
   bool failed_ = false;
   Failure failure_;
   std::string output_line_;

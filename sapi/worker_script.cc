@@ -5,6 +5,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <mutex>
+#include <set>
 #include <string>
 
 #include "module/os_thread.h"
@@ -155,6 +157,12 @@ std::string unreadable(const char* file) {
   return std::string("cannot open the worker's script ") + file + ": " + std::strerror(error);
 }
 
+std::mutex slots_mutex;
+std::set<WorkerSlot*>& slots_inside() {
+  static auto* slots = new std::set<WorkerSlot*>;  // never destroyed: a thread left behind may yet leave
+  return *slots;
+}
+
 void register_text(const char* name, const char* value, zval* variables) {
   php_register_variable_safe(name, value, std::strlen(value), variables);
 }
@@ -181,10 +189,21 @@ bool PhpWorkerHost::enter(WorkerSlot& slot, std::string& error) {
   thread->slot = &slot;
   if (auto queue = RequestQueue::of(slot.pool())) thread->http_worker = new HttpWorker(std::move(queue), *thread, slot);
   slot.host_data.store(thread, std::memory_order_release);
+  std::lock_guard lock(slots_mutex);
+  slots_inside().insert(&slot);
   return true;
 }
 
+void PhpWorkerHost::recycle_all() {
+  std::lock_guard lock(slots_mutex);
+  for (WorkerSlot* slot : slots_inside()) slot->stop(WorkerSlot::Stop::Recycle);
+}
+
 void PhpWorkerHost::leave(WorkerSlot& slot) {
+  {
+    std::lock_guard lock(slots_mutex);
+    slots_inside().erase(&slot);
+  }
   PhpThread* thread;
   {
     std::lock_guard lock(mutex_);
@@ -221,6 +240,8 @@ RunOutcome PhpWorkerHost::run(WorkerSlot& slot) {
     outcome.failure.message = std::move(problem);
     outcome.failure.file = options.file;
     slot.script_ended(outcome.failure);
+    thread.run_started(false);
+    thread.end_run();
     return outcome;
   }
 
@@ -235,6 +256,7 @@ RunOutcome PhpWorkerHost::run(WorkerSlot& slot) {
   SG(request_info).content_length = 0;
   Run run{thread, slot, options.file.c_str()};
   catch_bailout([&] { start(run); });
+  thread.run_started(run.started);
   if (run.started) {
     catch_bailout([&] { execute(run); });
   } else {

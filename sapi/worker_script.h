@@ -5,8 +5,9 @@
 // A run tells the slot how the script ended as soon as that is known: after the last instruction of the
 // script, before its shutdown functions, destructors and memory are dealt with, which may take any time.
 //
-// Threads: enter, run and leave on the slot's thread, interrupt from any. Locks: one mutex, a leaf, so
-// that interrupt() never meets a thread that is just leaving. Lifetime: longer than all pools.
+// Threads: enter, run and leave on the slot's thread, interrupt and recycle_all from any. Locks: one mutex, a leaf, so
+// that interrupt() never meets a thread that is just leaving; and one for the list of all slots that are in, under
+// which recycle_all() takes their pools'. Lifetime: longer than all pools.
 #pragma once
 
 #include <mutex>
@@ -27,6 +28,9 @@ class PhpWorkerHost : public WorkerHost {
   void leave(WorkerSlot& slot) override;
   RunOutcome run(WorkerSlot& slot) override;
   void interrupt(WorkerSlot& slot) override;
+
+  // Tells every worker of every host to start afresh when it has done what it does.
+  static void recycle_all();
 
  private:
   std::mutex mutex_;  // between interrupt() and leave()

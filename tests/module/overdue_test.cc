@@ -1,0 +1,167 @@
+// A task's time runs out while its worker works on it: who is interrupted, and who is left alone.
+#include <gmock/gmock.h>
+
+#include "tests/module/fake_host.h"
+
+namespace igor {
+namespace {
+
+using std::chrono::milliseconds;
+using test::FakeHost;
+using test::Gate;
+using test::Script;
+using test::TestPool;
+using testing::HasSubstr;
+using ReadResult = Task::ReadResult;
+
+PoolOptions impatient(uint32_t num, uint32_t queue = 0) {
+  PoolOptions options = test::options_of(num, queue);
+  options.task_timeout = milliseconds(1);
+  options.stop_grace = std::chrono::hours(1);  // it is not what ends a stuck script
+  return options;
+}
+
+// As a script's loop that only the engine can end; a wait that is woken by the interrupt stands for it.
+RunOutcome loop_until_interrupted(Script& script) {
+  test::eventually([&] { return script.interrupt.raised(); });
+  return test::crash(Reason::Shutdown, "stopped from outside");
+}
+
+TEST(Overdue, AScriptThatGoesOnIsInterruptedAndStartsAfresh) {
+  FakeHost host([](Script& script) {
+    Ref<Task> task = script.receive();
+    return task ? loop_until_interrupted(script) : test::clean_end();
+  });
+  TestPool pool(impatient(1), host);
+  test::start_and_wait(*pool);
+  const auto task = test::send(*pool).task;
+  host.become([](Script& script) { return script.echo(); });
+  EXPECT_EQ(test::end_of(*task), ReadResult::Failed);
+  EXPECT_EQ(task->state(), TaskState::TimedOut);
+  test::eventually([&] { return pool->counters().restarts_crashed == 1; });
+  EXPECT_EQ(pool->counters().crashes, 1u);
+  const PoolReport report = pool->report();
+  ASSERT_TRUE(report.last_failure);
+  EXPECT_EQ(report.last_failure->reason, Reason::Deadline);
+  EXPECT_THAT(report.last_failure->message, HasSubstr("task " + std::to_string(task->id()) + " had run out of time"));
+  // The one that came back serves.
+  for (;;) {
+    const auto next = test::send(*pool).task;
+    if (test::end_of(*next) == ReadResult::Completed) break;
+  }
+}
+
+TEST(Overdue, WhatElseItHeldFailsAndSaysWhy) {
+  FakeHost host([](Script& script) {
+    Ref<Task> first = script.receive();
+    if (!first) return test::clean_end();
+    Ref<Task> second = script.receive();
+    return second ? loop_until_interrupted(script) : test::clean_end();
+  });
+  PoolOptions options = impatient(1);
+  options.task_timeout = {};
+  TestPool pool(options, host);
+  test::start_and_wait(*pool);
+  const auto patient = test::send(*pool).task;
+  const auto hasty = pool->send(test::payload_of("x"), kNever, nullptr, milliseconds(1)).task;
+  EXPECT_EQ(test::end_of(*hasty), ReadResult::Failed);
+  EXPECT_EQ(hasty->state(), TaskState::TimedOut);
+  EXPECT_EQ(test::end_of(*patient), ReadResult::Failed);
+  EXPECT_EQ(patient->failure().reason, Reason::Exited);
+  EXPECT_THAT(patient->failure().message,
+              HasSubstr("another task that it held, " + std::to_string(hasty->id()) + ", had run out of time"));
+}
+
+TEST(Overdue, AScriptThatCannotBeInterruptedIsLostAndReplaced) {
+  Gate release;
+  FakeHost host([&](Script& script) {
+    Ref<Task> task = script.receive();
+    if (!task) return test::clean_end();
+    if (test::text_of(task->payload()) == "stuck") {
+      release.wait();  // blocked in a library
+      return test::crash(Reason::Shutdown);
+    }
+    script.complete(std::move(task));
+    return script.echo();
+  });
+  PoolOptions options = impatient(1);
+  options.task_timeout = {};
+  TestPool pool(options, host);
+  test::start_and_wait(*pool);
+  const auto stuck = pool->send(test::payload_of("stuck"), kNever, nullptr, milliseconds(1)).task;
+  EXPECT_EQ(test::end_of(*stuck), ReadResult::Failed);
+  EXPECT_EQ(stuck->state(), TaskState::TimedOut);
+  EXPECT_EQ(test::end_of(*test::send(*pool, "next").task), ReadResult::Completed) << "another took its place";
+  EXPECT_EQ(pool->stats().lost, 1u);
+  EXPECT_GT(host.interruptions, 0);
+  // One that comes back after all has left: it counts as lost no longer.
+  release.open();
+  test::eventually([&] { return pool->stats().lost == 0; });
+  EXPECT_EQ(pool.drain(), 0u);
+}
+
+TEST(Overdue, AScriptThatLetsGoInTimeIsLeftAlone) {
+  FakeHost host([](Script& script) {
+    while (Ref<Task> task = script.receive()) {
+      test::eventually([&] { return task->ended(); });
+      EXPECT_EQ(task->update(test::payload_of("late"), &script.interrupt), Task::UpdateResult::Closed);
+      script.slot.release(*task);
+    }
+    return test::clean_end();
+  });
+  TestPool pool(impatient(1), host);
+  test::start_and_wait(*pool);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(test::end_of(*test::send(*pool).task), ReadResult::Failed);
+  pool.drain();
+  EXPECT_EQ(host.interruptions, 0);
+  EXPECT_EQ(pool->counters().crashes, 0u);
+}
+
+// As an event loop that serves many at once and has one task that waits for something slow.
+TEST(Overdue, AScriptThatWaitsOrServesOthersIsLeftAlone) {
+  const TimePoint enough = after(now(), 4 * Pool::kOverdueGrace);
+  FakeHost host([&](Script& script) {
+    Ref<Task> slow = script.receive();
+    if (!slow) return test::clean_end();
+    while (now() < enough) {
+      if (Ref<Task> other = script.receive(enough)) script.complete(std::move(other));
+    }
+    EXPECT_TRUE(slow->ended());
+    script.slot.release(*slow);
+    return script.echo();
+  });
+  PoolOptions options = impatient(1);
+  options.task_timeout = {};
+  TestPool pool(options, host);
+  test::start_and_wait(*pool);
+  const auto slow = pool->send(test::payload_of("slow"), kNever, nullptr, milliseconds(1)).task;
+  EXPECT_EQ(test::end_of(*slow), ReadResult::Failed);
+  EXPECT_EQ(test::end_of(*test::send(*pool).task), ReadResult::Completed);
+  test::eventually([&] { return now() > enough; });
+  EXPECT_EQ(test::end_of(*test::send(*pool).task), ReadResult::Completed);
+  EXPECT_EQ(host.interruptions, 0);
+  EXPECT_EQ(host.runs, 1);
+}
+
+// A loop on the raw descriptor waits again by itself after each claim. What tells that it is stuck is an offer
+// that it does not take.
+TEST(Overdue, ALoopOnTheDescriptorIsStuckWhenItDoesNotTakeItsOffer) {
+  FakeHost host([](Script& script) {
+    script.slot.signal_fd(true);
+    Ref<Task> task;
+    test::eventually([&] { return script.slot.stopping() || (task = script.slot.claim()); });
+    return task ? loop_until_interrupted(script) : test::clean_end();
+  });
+  PoolOptions options = impatient(1);
+  options.task_timeout = {};
+  TestPool pool(options, host);
+  test::start_and_wait(*pool);
+  const auto stuck = pool->send(test::payload_of("stuck"), kNever, nullptr, milliseconds(1)).task;
+  host.become([](Script& script) { return script.echo(); });
+  EXPECT_EQ(test::end_of(*stuck), ReadResult::Failed);
+  EXPECT_EQ(test::end_of(*test::send(*pool).task), ReadResult::Completed) << "it moved to the next run";
+  EXPECT_EQ(host.runs, 2);
+}
+
+}  // namespace
+}  // namespace igor
