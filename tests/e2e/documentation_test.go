@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -139,5 +140,47 @@ func TestGuideCancelledWorker(t *testing.T) {
 	s.Get("/").MustBe(200, "111 100")
 	if strings.Contains(s.Log.Tail(200), "background worker failed") {
 		t.Error("a cancelled task ended the worker")
+	}
+}
+
+// The Caddyfile of docker/kubernetes/configmap.yaml, with its site in another place: what the probes ask is answered, on the
+// port of operation and not on that of the site.
+func TestKubernetesConfiguration(t *testing.T) {
+	t.Parallel()
+	_, caddyfile, ok := strings.Cut(repositoryFile(t, "docker/kubernetes/configmap.yaml"), "  Caddyfile: |\n")
+	if !ok {
+		t.Fatal("the ConfigMap has no Caddyfile")
+	}
+	caddyfile = regexp.MustCompile(`(?m)^    `).ReplaceAllString(caddyfile, "")
+	root := harness.WriteFiles(t, harness.Files{
+		"public/index.php": `<?php echo Igor\Worker::send('jobs', ['n' => 20])->await();`,
+		"worker.php":       `<?php $inbox = Igor\Worker::current(); while ($job = $inbox->receive()) { $job->complete(1 + $job->payload['n']); }`,
+	})
+	operation := "http://127.0.0.1:" + freePort(t)
+	for from, to := range map[string]string{
+		"{\n\t# How long": "{\n\tadmin {$IGOR_TEST_ADMIN}\n\t# How long",
+		"http://:9180":    operation,
+		"http://:8080":    "{$IGOR_TEST_ADDRESS}",
+		"/srv/app":        root,
+	} {
+		if strings.Count(caddyfile, from) != 1 {
+			t.Fatalf("%q is %d times in\n%s", from, strings.Count(caddyfile, from), caddyfile)
+		}
+		caddyfile = strings.Replace(caddyfile, from, to, 1)
+	}
+	s := harness.Start(t, harness.Config{Caddyfile: caddyfile, Root: root})
+	s.Get("/").MustBe(200, "21")
+	for path, want := range map[string]string{"/readyz": `"status":"ready"`, "/livez": `"status":"live"`, "/metrics": `igor_queue_length{kind="tasks",pool="jobs"`} {
+		response, err := s.Client().Get(operation + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != 200 || !strings.Contains(strings.ReplaceAll(string(body), `": "`, `":"`), want) {
+			t.Errorf("%s answers %d %.300s, want %q in it (%v)", path, response.StatusCode, body, want, err)
+		}
+		// On the site's own port that is an ordinary path, the front controller's.
+		s.Get(path).MustBe(200, "21")
 	}
 }
