@@ -19,7 +19,7 @@ import (
 	"golang.org/x/term"
 )
 
-// The commands workers and tasks show and steer the pools of a server that runs, through its admin endpoint, as
+// The commands workers, tasks and health show and steer the pools of a server that runs, through its admin endpoint, as
 // "caddy reload" does. They keep nothing and start nothing.
 
 func init() {
@@ -90,6 +90,23 @@ Shows the tasks that wait for a worker or are with one: their ids, ages, sizes, 
 				})(cmd, args)
 			}
 			cmd.AddCommand(cancel)
+		},
+	})
+}
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "health",
+		Usage: "[--live] [--address <interface>] [--config <path> [--adapter <name>]]",
+		Short: "Says whether the running server is well",
+		Long: `
+Asks the running server whether requests should be sent to it, or with --live whether its process can go on. Exits with
+0 when it is so, and otherwise with 1 and the reasons: the health check of a container, for example.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			adminFlags(cmd)
+			cmd.Flags().Bool("live", false, "Ask for liveness instead of readiness")
+			cmd.Args = cobra.NoArgs
+			cmd.RunE = caddycmd.WrapCommandFuncForCobra(cmdHealth)
 		},
 	})
 }
@@ -316,6 +333,39 @@ func choosePool(pools []PoolSummary, name, scope, kind string) (*PoolSummary, er
 		}
 		return nil, fmt.Errorf("%q are several pools: %s; say which with --scope or --kind", name, strings.Join(which, ", "))
 	}
+}
+
+// --- health --------------------------------------------------------------------------------------------------
+
+func cmdHealth(fs caddycmd.Flags) (int, error) {
+	client, err := newAdminClient(fs)
+	if err != nil {
+		return caddy.ExitCodeFailedStartup, err
+	}
+	path := "/igor/health/ready"
+	if fs.Bool("live") {
+		path = "/igor/health/live"
+	}
+	var health Health
+	if err := client.do(http.MethodGet, path, &health); err != nil {
+		return caddy.ExitCodeFailedStartup, explainIll(err)
+	}
+	fmt.Println(health.Status)
+	return caddy.ExitCodeSuccess, nil
+}
+
+// explainIll takes the reasons out of the answer of a server that is not well; it comes as an error, wrapped by Caddy.
+func explainIll(err error) error {
+	_, text, _ := strings.Cut(err.Error(), "HTTP 503: ")
+	var health Health
+	if json.Unmarshal([]byte(text), &health) != nil || health.Status == "" {
+		return err
+	}
+	reasons := make([]string, 0, len(health.Problems))
+	for _, problem := range health.Problems {
+		reasons = append(reasons, clean(problem.Message))
+	}
+	return fmt.Errorf("%s: %s", health.Status, strings.Join(reasons, "; "))
 }
 
 // --- tasks ---------------------------------------------------------------------------------------------------

@@ -138,3 +138,16 @@ func TestExplain(t *testing.T) {
 		}
 	}
 }
+
+func TestExplainIll(t *testing.T) {
+	for answer, want := range map[string]string{
+		`caddy responded with error: HTTP 503: {"status":"not ready","problems":[{"problem":"draining","message":"the server shuts down"},` +
+			`{"problem":"breaker_open","message":"pool \"a\u001b\" has given up"}]}`: `not ready: the server shuts down; pool "a?" has given up`,
+		`caddy responded with error: HTTP 503: busy`: `caddy responded with error: HTTP 503: busy`,
+		`no server answers`:                          `no server answers`,
+	} {
+		if got := explainIll(errors.New(answer)).Error(); got != want {
+			t.Errorf("%s is told as %q, want %q", answer, got, want)
+		}
+	}
+}

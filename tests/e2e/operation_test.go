@@ -475,6 +475,10 @@ func TestReadiness(t *testing.T) {
 	s.Get("/livez").MustContain(200, `"live"`)
 	s.AdminDo(http.MethodGet, "/igor/health/ready", "", "").MustContain(503, `"breaker_open"`, `"obedient"`)
 	s.AdminDo(http.MethodGet, "/igor/health/live", "", "").MustContain(200)
+	out, err := exec.Command(harness.Binary(t), "health", "--address", "unix/"+s.Admin).CombinedOutput()
+	if text := string(out); err == nil || !strings.Contains(text, "not ready: ") || !strings.Contains(text, "obedient") {
+		t.Errorf("igor health says %q, %v", text, err)
+	}
 	if got := scrape(t, s); got["igor_ready"] != 0 || got[`igor_pool_breaker{kind="tasks",pool="obedient",scope="shop",state="closed"}`] != 0 {
 		t.Errorf("metrics: ready %v", got["igor_ready"])
 	}
@@ -576,6 +580,12 @@ func TestWorkersCommand(t *testing.T) {
 	has(igor(false, "tasks"), "There are no tasks under way.")
 	has(igor(false, "workers", "resume", "obedient"), "resumed")
 	bootOf(t, s)
+	if got := igor(false, "health"); got != "ready\n" {
+		t.Errorf("igor health says %q", got)
+	}
+	if got := igor(false, "health", "--live"); got != "live\n" {
+		t.Errorf("igor health --live says %q", got)
+	}
 	has(igor(true, "workers", "drain", "nobody"), "there is no pool", "shop/obedient")
 	out, err := exec.Command(harness.Binary(t), "workers", "--address", "unix/"+s.Admin+".not").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "--address") {
