@@ -53,55 +53,72 @@ bool safe_header_variable(std::string_view name) {
   return name != "HTTP_PROXY";
 }
 
-// Does the header of this name, as it was sent, become the variable?
-bool becomes(std::string_view header, std::string_view variable) {
-  if (header.size() + 5 != variable.size()) return false;
-  for (size_t i = 0; i < header.size(); ++i) {
-    const char c = header[i] == '-' ? '_' : upper(header[i]);
-    if (c != variable[i + 5]) return false;
-  }
-  return true;
+// The variable that the header becomes, in the buffer of kLongestName; empty when it is too long.
+std::string_view variable_of(std::string_view header, char* buffer) {
+  constexpr size_t kPrefix = 5;
+  if (header.size() + kPrefix >= kLongestName) return {};
+  std::memcpy(buffer, "HTTP_", kPrefix);
+  for (size_t i = 0; i < header.size(); ++i) buffer[kPrefix + i] = header[i] == '-' ? '_' : upper(header[i]);
+  return {buffer, kPrefix + header.size()};
 }
 
-// Whether any header has an underscore in its name: then each HTTP_ variable must prove its origin.
-bool has_underscore_header(const HttpRequest& request) {
-  PackedPairs headers(request.request_headers());
-  for (std::string_view name, value; headers.next(name, value);) {
-    if (name.find('_') != std::string_view::npos) return true;
-  }
-  return false;
+bool has_underscore(std::string_view header) {
+  return header.find('_') != std::string_view::npos;
 }
 
-// The variable, when headers without an underscore and others both become it, takes the first of the
-// former; when only others do, it is not registered.
-bool header_value(const HttpRequest& request, std::string_view variable, std::string_view& value) {
-  bool only_others = false;
-  PackedPairs headers(request.request_headers());
-  for (std::string_view name, found; headers.next(name, found);) {
-    if (!becomes(name, variable)) continue;
-    if (name.find('_') == std::string_view::npos) {
-      if (only_others) value = found;
-      return true;
+// The variables that headers with an underscore in their name become, which pose as others: each with the value of the
+// first header that becomes it rightfully, or none. What the configuration sets is no header's, and nobody contests it.
+// Null when no header poses. One look at each header, however many there are: a client chooses their number. The table
+// is the request's memory, so that a bailout frees it.
+HashTable* contested_variables(const HttpRequest& request) {
+  HashTable* contested = nullptr;
+  char name[kLongestName];
+  PackedPairs posing(request.request_headers());
+  for (std::string_view header, value; posing.next(header, value);) {
+    if (!has_underscore(header)) continue;
+    const std::string_view variable = variable_of(header, name);
+    if (variable.empty()) continue;
+    if (!contested) {
+      ALLOC_HASHTABLE(contested);
+      zend_hash_init(contested, 8, nullptr, ZVAL_PTR_DTOR, false);
     }
-    only_others = true;
-    value = found;
+    zval none;
+    ZVAL_NULL(&none);
+    zend_hash_str_update(contested, variable.data(), variable.size(), &none);
   }
-  return !only_others;
+  if (!contested) return nullptr;
+  PackedPairs rightful(request.request_headers());
+  for (std::string_view header, value; rightful.next(header, value);) {
+    if (has_underscore(header)) continue;
+    const std::string_view variable = variable_of(header, name);
+    zval* const entry = variable.empty() ? nullptr : zend_hash_str_find(contested, variable.data(), variable.size());
+    if (!entry || Z_TYPE_P(entry) != IS_NULL) continue;
+    ZVAL_STRINGL(entry, value.data(), value.size());
+  }
+  for (const auto& [key, value] : request.env()) zend_hash_str_del(contested, key.data(), key.size());
+  return contested;
 }
 
 void register_http(const HttpRequest& request, zval* variables) {
-  const bool suspicious = has_underscore_header(request);
+  HashTable* const contested = contested_variables(request);
   char name[kLongestName];
   PackedPairs pairs(request.server_vars());
   for (std::string_view key, value; pairs.next(key, value);) {
     if (key.empty() || key.size() >= kLongestName) continue;
     if (starts_with_http(key)) {
       if (!safe_header_variable(key)) continue;
-      if (suspicious && !header_value(request, key, value)) continue;
+      if (const zval* entry = contested ? zend_hash_str_find(contested, key.data(), key.size()) : nullptr) {
+        if (Z_TYPE_P(entry) == IS_NULL) continue;
+        value = {Z_STRVAL_P(entry), Z_STRLEN_P(entry)};
+      }
     }
     std::memcpy(name, key.data(), key.size());
     name[key.size()] = '\0';
     register_variable(name, value, variables);
+  }
+  if (contested) {
+    zend_hash_destroy(contested);
+    FREE_HASHTABLE(contested);
   }
 }
 

@@ -1,6 +1,9 @@
 // Classic requests through the C ABI: superglobals, input, output, headers, early and violent ends.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <ctime>
+
 #include "tests/sapi/http_host.h"
 
 namespace igor::testing {
@@ -71,6 +74,39 @@ TEST_F(HttpRequest, HeaderVariablesCannotBeSpoofed) {
                      {"X_Only", "evil"},
                      {"X-Fine", "fine"}};
   EXPECT_EQ(run(request).body, R"([null,"10.0.0.1",null,"fine",null])");
+}
+
+// A header with an underscore casts doubt on those that become the same variable, not on what the configuration says.
+TEST_F(HttpRequest, HeadersCannotTakeWhatIsConfigured) {
+  const std::string show =
+      script("<?php echo json_encode([$_SERVER['HTTP_X_TENANT'] ?? null, $_SERVER['HTTP_X_LATER'] ?? null]);");
+  for (const bool posing_first : {false, true}) {
+    Request request(show);
+    request.env = {{"HTTP_X_TENANT", "configured"}};
+    request.server_vars = {{"HTTP_X_TENANT", "client's"}, {"HTTP_X_LATER", "6.6.6.6"}, {"HTTP_X_TENANT", "configured"}};
+    request.headers = {{"X-Tenant", "client's"}, {"X_Tenant", "evil"}, {"X-Later", "10.0.0.1"}, {"X_Later", "6.6.6.6"}};
+    if (posing_first) std::reverse(request.headers.begin(), request.headers.end());
+    EXPECT_EQ(run(request).body, R"(["configured","10.0.0.1"])") << posing_first;
+
+    request.headers = {{"X_Tenant", "evil"}};
+    EXPECT_EQ(run(request).body, R"(["configured","6.6.6.6"])");
+  }
+}
+
+// As many headers as a client likes: each is looked at once or twice, not once for every other one.
+TEST_F(HttpRequest, ManyHeadersOfWhichOneHasAnUnderscore) {
+  constexpr int kHeaders = 60000;
+  Request request(script("<?php echo count($_SERVER) >= 60000, $_SERVER['HTTP_X59999'];"));
+  for (int i = 0; i < kHeaders; ++i) {
+    request.headers.emplace_back("X" + std::to_string(i), "v");
+    request.server_vars.emplace_back("HTTP_X" + std::to_string(i), "v");
+  }
+  request.headers.emplace_back("X_Y", "z");
+  const auto cpu = [] { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; };
+  const double before = cpu();
+  EXPECT_EQ(run(request).body, "1v");
+  // Compared with each other they take some ten seconds of CPU time, and a hundredth of that otherwise.
+  EXPECT_LT(cpu() - before, 5);
 }
 
 TEST_F(HttpRequest, PostForm) {
