@@ -16,14 +16,13 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 )
 
-var phpDirectives = []string{"name", "root", "split", "env", "resolve_root_symlink", "worker"}
+var phpDirectives = []string{"name", "root", "split", "env", "resolve_root_symlink", "request_body_timeout", "worker"}
 
 // phpServerDirectives are those that php_server has beyond php's.
 var phpServerDirectives = []string{"index", "try_files", "file_server", "hide"}
 
 var laterPHPDirectives = map[string]string{
-	"hot_reload":           `browsers are not told of changed files; remove it, and let "watch" in a worker restart it when files change`,
-	"request_body_timeout": `use Caddy's own limits ("servers { timeouts { read_body 60s } }" in the global options)`,
+	"hot_reload": `browsers are not told of changed files; remove it, and let "watch" in a worker restart it when files change`,
 }
 
 // UnmarshalCaddyfile reads the php directive's block:
@@ -34,6 +33,7 @@ var laterPHPDirectives = map[string]string{
 //	    split                <substrings...>
 //	    env                  <key> <value>
 //	    resolve_root_symlink [true|false]
+//	    request_body_timeout <duration>
 //	    worker               ...
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -94,6 +94,10 @@ func (h *Handler) parseDirective(d *caddyfile.Dispenser, block string) (known bo
 			}
 		}
 		h.ResolveRootSymlink = &value
+	case "request_body_timeout":
+		var pause caddy.Duration
+		pause, err = durationOrNoneArg(d, "60s")
+		h.RequestBodyTimeout = &pause
 	case "worker":
 		var w WorkerConfig
 		w, err = parseWorker(d, "this "+block+" block", h.Workers)
@@ -165,6 +169,7 @@ type phpServer struct {
 //	    name                 <label>
 //	    env                  <key> <value>
 //	    resolve_root_symlink [true|false]
+//	    request_body_timeout <duration>
 //	    worker               ...
 //	}
 //

@@ -64,6 +64,16 @@ func parseDuration(d *caddyfile.Dispenser, directive, v, example string) (caddy.
 	return caddy.Duration((dur + time.Millisecond - 1).Truncate(time.Millisecond)), nil
 }
 
+// durationOrNoneArg takes 0 as well, for no bound.
+func durationOrNoneArg(d *caddyfile.Dispenser, example string) (caddy.Duration, error) {
+	directive := d.Val()
+	v, err := oneArg(d, example)
+	if err != nil || v == "0" {
+		return 0, err
+	}
+	return parseDuration(d, directive, v, example)
+}
+
 func sizeArg(d *caddyfile.Dispenser, example string, limit uint64, limitText string) (int64, error) {
 	directive := d.Val()
 	v, err := oneArg(d, example)

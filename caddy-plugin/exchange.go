@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/igor-php/igor/caddy-plugin/bridge"
 	"github.com/igor-php/igor/caddy-plugin/internal/packed"
@@ -196,6 +197,9 @@ func setHeaders(h http.Header, event *bridge.Event) {
 		key, value, _ := pairs.Next()
 		name := headerName(key)
 		lists[i] = headerValue(value)
+		if !httpguts.ValidHeaderFieldValue(lists[i]) {
+			continue // control characters, which HTTP/2 leaves out by itself
+		}
 		if replacing[name] && !contains(done, name) {
 			done = append(done, name)
 			delete(h, name)

@@ -11,9 +11,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/timeouts"
 	"go.uber.org/zap"
 
 	"github.com/igor-php/igor/caddy-plugin/bridge"
@@ -47,6 +49,10 @@ type Handler struct {
 	// requests come that only a worker's "match" has chosen.
 	FilesFirst bool `json:"files_first,omitempty"`
 
+	// How long a client may take over the next piece of a request's body, for which a PHP thread may be waiting; 0: as long
+	// as it likes. Default: the server's read_idle_timeout, which is a minute.
+	RequestBodyTimeout *caddy.Duration `json:"request_body_timeout,omitempty"`
+
 	// Tells blocks apart. Handlers with the same number are one php_server and share its workers.
 	ServerIdx int `json:"server_idx,omitempty"`
 
@@ -56,7 +62,8 @@ type Handler struct {
 	logger *zap.Logger
 
 	files      documentRoot
-	env        []byte // packed, without placeholders
+	timeouts   *timeouts.Timeouts // nil: the server's
+	env        []byte             // packed, without placeholders
 	dynamicEnv []envPair
 	// For requests that HTTP workers answer: env, with the worker's own in place of what it has, too.
 	workerEnv map[*httpWorker][]byte
@@ -94,6 +101,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		h.SplitPath[i] = strings.ToLower(s)
 	}
 
+	if h.RequestBodyTimeout != nil {
+		if err := h.limitBody(ctx, time.Duration(*h.RequestBodyTimeout)); err != nil {
+			return err
+		}
+	}
 	if err := checkEnv(h.Env); err != nil {
 		return err
 	}
@@ -145,6 +157,18 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
+// limitBody has Caddy's own handler of timeouts bound how long a client may pause in the middle of a body.
+func (h *Handler) limitBody(ctx caddy.Context, pause time.Duration) error {
+	if err := checkDuration("request_body_timeout", pause); err != nil {
+		return err
+	}
+	if pause == 0 {
+		pause = maxDuration // it takes 0 for "as the server has it"
+	}
+	h.timeouts = &timeouts.Timeouts{ReadTimeout: pause}
+	return h.timeouts.Provision(ctx)
+}
+
 // packWorkerEnv prepares the variables of requests that these workers answer.
 func (h *Handler) packWorkerEnv(routing *httpRouting) {
 	for _, w := range routing.all() {
@@ -185,6 +209,15 @@ func putBuffers(b *requestBuffers) {
 // ServeHTTP runs the script that r asks for, or lets an HTTP worker answer. The next handler is not called, because a php
 // route ends the chain; only files_first leaves files to it.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.timeouts == nil {
+		return h.serve(w, r, next)
+	}
+	return h.timeouts.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		return h.serve(w, r, next)
+	}))
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	ctx := r.Context()
 	if err := h.load.enter(ctx); err != nil {
 		return unavailable(w, err)
@@ -224,10 +257,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	buffers := bufferPool.Get().(*requestBuffers)
 	defer putBuffers(buffers)
 	fillRequest(&buffers.data, r, &target)
+	if err := readSmallBody(r, buffers); err != nil {
+		return bodyError(err)
+	}
 	if worker == nil {
-		if err := readSmallBody(r, buffers); err != nil {
-			return bodyError(err)
-		}
 		if _, err := engine.permits.enter(ctx, engine.closing); err != nil {
 			return unavailable(w, err)
 		}
@@ -237,14 +270,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil {
 		return unavailable(w, err)
 	}
-	defer worker.gate.leave()
+	inside := gatedExchange{gate: worker.gate}
+	defer inside.leave()
 	buffers.data.SetMaxWait(left)
 	request, err := buffers.data.Start()
 	if err != nil {
 		return startError(w, err)
 	}
 	defer request.Release()
-	return serveExchange(w, r, request, buffers)
+	inside.Request = request
+	return serveExchange(w, r, &inside, buffers)
 }
 
 // startError is the answer when the library takes the request not at all.
@@ -261,11 +296,14 @@ func startError(w http.ResponseWriter, err error) error {
 // errClosed says that a request came for a configuration that did not start after all, or is drained.
 var errClosed = errors.New("the configuration that this request came for is closed; the one that serves answers the next")
 
-// bodyError is the answer to a body that could not be read: what a handler that bounds bodies says of it, or else that the
-// client broke the rules of HTTP. When it broke off, nobody hears that.
+// bodyError is the answer to a body that could not be read: what a handler that bounds bodies says of it, that it took too
+// long, or else that the client broke the rules of HTTP. When it broke off, nobody hears that.
 func bodyError(err error) error {
 	if handlerErr, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 		return handlerErr
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return caddyhttp.Error(http.StatusRequestTimeout, fmt.Errorf("the client took too long over its request's body: %w", err))
 	}
 	return caddyhttp.Error(http.StatusBadRequest, err)
 }

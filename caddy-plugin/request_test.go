@@ -288,7 +288,7 @@ func TestExchangeInOneEvent(t *testing.T) {
 	s, err := play(t, w, request("GET", "/", nil), step{event: bridge.Event{
 		Kind: bridge.EventFinished, Flags: bridge.HasHeaders, Status: 201, Body: []byte("hello"),
 		Headers: headers("Content-type", "text/html; charset=UTF-8", "Set-Cookie", "a=1", "Set-Cookie", "b=2", "server", "mine",
-			"Vary", "Cookie", "x-odd", "z"),
+			"Vary", "Cookie", "x-odd", "z", "X-Control", "a\vb"),
 	}})
 	if err != nil || s.aborted != 0 {
 		t.Fatal(err, s.aborted)

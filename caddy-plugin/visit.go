@@ -164,8 +164,8 @@ func serveScript(w http.ResponseWriter, r *http.Request, b *requestBuffers, p *p
 // readAhead is how much of a body is read before the script starts.
 const readAhead = 64 << 10
 
-// readSmallBody reads a body that is known to be small before a script is started for it: a client that sends it slowly
-// keeps no PHP thread waiting, and the script needs nobody to read it. A client that waits to be asked for the body
+// readSmallBody reads a body that is known to be small before PHP has the request: a client that sends it slowly keeps no
+// PHP thread waiting, and the script needs nobody to read it. A client that waits to be asked for the body
 // ("Expect: 100-continue") is asked only by a script that reads it.
 func readSmallBody(r *http.Request, b *requestBuffers) error {
 	if r.ContentLength <= 0 || r.ContentLength > readAhead || r.Header.Get("Expect") != "" {
