@@ -27,6 +27,11 @@ import (
 // startExample serves docs/examples/NAME with its own Caddyfile, on the test's address.
 func startExample(t *testing.T, name string, environment ...string) *harness.Server {
 	t.Helper()
+	return harness.Start(t, exampleConfig(t, name, environment...))
+}
+
+func exampleConfig(t *testing.T, name string, environment ...string) harness.Config {
+	t.Helper()
 	folder := filepath.Join("docs", "examples", name)
 	caddyfile := repositoryFile(t, filepath.Join(folder, "Caddyfile"))
 	const address = "http://localhost:8080 {"
@@ -40,11 +45,11 @@ func startExample(t *testing.T, name string, environment ...string) *harness.Ser
 	} else {
 		caddyfile = "{\n" + options + "}\n" + caddyfile
 	}
-	return harness.Start(t, harness.Config{
+	return harness.Config{
 		Caddyfile: caddyfile,
 		Dir:       filepath.Join(harness.Checkout(), folder),
 		Env:       environment,
-	})
+	}
 }
 
 // mustBeWell fails the test when the log tells of an error in a script.
@@ -249,6 +254,11 @@ func TestRecipeCatalog(t *testing.T) {
 	s.Get("/refresh.php").MustBe(200, "told\n")
 	s.WaitLog("catalog: Syntax error")
 	s.Get("/?sku=tea").MustBe(200, "Tea: 5.00 EUR\n")
+	// Without a catalogue to begin with there is no site.
+	_, err := harness.TryStart(t, exampleConfig(t, "catalog", "CATALOG_SOURCE=/nowhere/catalog.json"))
+	if err == nil || !strings.Contains(err.Error(), "/nowhere/catalog.json can't be read") {
+		t.Errorf("a server without its catalogue started, or did not say why: %v", err)
+	}
 	// The example's own file is found without the variable.
 	startExample(t, "catalog").Get("/?sku=mug").MustBe(200, "Mug: 12.00 EUR\n")
 	mustBeWell(t, s)

@@ -1,14 +1,18 @@
 <?php
 
 $inbox = Igor\Worker::current();
-while (!$inbox->isStopping()) {
+$inbox->publish(load(getenv('CATALOG_SOURCE')));  // when this fails, the server does not start, and says why
+for (;;) {
+    $inbox->receive(300)?->complete();  // five minutes, or until somebody sends a task: "load it again"
+    if ($inbox->isStopping()) {
+        break;
+    }
     try {
         $inbox->publish(load(getenv('CATALOG_SOURCE')));
     } catch (RuntimeException|JsonException $problem) {
         // What was published last stays: a page with prices of five minutes ago is better than none.
         error_log("catalog: {$problem->getMessage()}");
     }
-    $inbox->receive(300)?->complete();  // five minutes, or until somebody sends a task: "load it again"
 }
 
 /** The work that a request should not do: read, parse, arrange for looking up. */
