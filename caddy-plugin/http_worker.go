@@ -76,8 +76,10 @@ func (r *httpRouting) find(req *http.Request, file string) *httpWorker {
 	return r.byFile[file]
 }
 
-// gatedExchange is the exchange of a request that has entered its worker's gate. It leaves as soon as the worker is done with
-// the request: a client that takes its time over the answer is in nobody's way.
+// gatedExchange is the exchange of a request that has entered its worker's gate. It leaves with the first event, which says
+// that a worker has the request: from then on a worker's thread bounds what is inside the library, and a handler that waits
+// for its client is not there. So a client that takes its time over the answer is in nobody's way, though its handler learns
+// of the end only when it has written what came before that.
 type gatedExchange struct {
 	bridge.Request
 	gate *permits // nil once it has left
@@ -86,9 +88,7 @@ type gatedExchange struct {
 // Next implements exchange.
 func (x *gatedExchange) Next(kind bridge.InputKind, input []byte, event *bridge.Event) error {
 	err := x.Request.Next(kind, input, event)
-	if err != nil || event.Kind == bridge.EventFinished {
-		x.leave()
-	}
+	x.leave()
 	return err
 }
 

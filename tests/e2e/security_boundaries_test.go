@@ -231,7 +231,7 @@ func TestNothingOfABrokenRequestIsSeen(t *testing.T) {
 	t.Parallel()
 	s := harness.Start(t, harness.Config{
 		Global: "igor {\n num_threads 2\n php_ini memory_limit 16M\n}",
-		Site:   bothSite("request_body_timeout 2s"),
+		Site:   bothSite(),
 		Files: bothFiles(`
 			$seen = [$_SERVER['PHP_AUTH_USER'] ?? null, $_SERVER['PHP_AUTH_PW'] ?? null, $_SERVER['HTTP_AUTHORIZATION'] ?? null, $_SERVER['HTTP_X_SECRET'] ?? null, $_COOKIE, $_POST,
 				array_keys($_FILES), file_get_contents('php://input'), headers_list() === ['X-Powered-By: PHP/' . PHP_VERSION], ob_get_level(),
