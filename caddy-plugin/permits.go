@@ -22,7 +22,7 @@ const (
 // permits bounds how many requests are inside the library at once. One there holds an OS thread, and Go ends the process at
 // ten thousand of those; the rest wait here, as goroutines without a thread, first come first served. There is one of these
 // for the scripts that run on the threads that call in, where a permit is a script that runs; and one for each pool of HTTP
-// workers, so that those who wait for a slow one are in nobody's way.
+// workers, where it is a request that no worker has yet, so that those who wait for a slow one are in nobody's way.
 //
 // Under load permits are added from the spare threads, while the CPUs have room. As many of them as were free for a whole
 // maxIdle, all of that time, are taken away again.
