@@ -7,6 +7,7 @@
 #include "php-api/environment_functions.h"
 #include "php-api/igor_arginfo.h"
 #include "php-api/opcache_functions.h"
+#include "php-api/signal_functions.h"
 #include "php-api/task_failed.h"
 #include "php-api/task_object.h"
 #include "php-api/worker_objects.h"
@@ -25,6 +26,7 @@ zend_result start_module(int, int module_number) {
   register_class_Igor_Worker();
   install_environment_functions();
   install_opcache_functions();
+  install_signal_functions();
   return SUCCESS;
 }
 

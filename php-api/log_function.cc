@@ -15,6 +15,7 @@ extern "C" {
 #include "module/log.h"
 #include "module/worker_slot.h"
 #include "php-api/api_thread.h"
+#include "sapi/error_report.h"
 #include "sapi/http_request.h"
 
 using namespace igor;
@@ -34,7 +35,7 @@ void push_record(const zend_string* message, zend_long level, const zend_string*
     if (thread->request != nullptr) record.fields.emplace_back("url", std::string(thread->request->request_uri()));
     record.fields.emplace_back("thread", thread->thread_label);
   }
-  LogQueue::global().push(std::move(record));
+  sapi::log_record(std::move(record));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <php_network.h>
 
 #include "module/log.h"
+#include "sapi/error_report.h"
 
 namespace igor::api {
 
@@ -25,7 +26,7 @@ int give_descriptor(int fd, void** result) {
     record.message = "the process is running out of descriptors that stream_select() can use (below " +
                      std::to_string(FD_SETSIZE) + "): close streams, or wait with an event loop (ev, uv)";
     record.fields = {{"descriptor", std::to_string(fd)}};
-    LogQueue::global().push(std::move(record));
+    sapi::log_record(std::move(record));
   }
   *reinterpret_cast<php_socket_t*>(result) = fd;
   return SUCCESS;

@@ -1,6 +1,7 @@
 #include "sapi/error_report.h"
 
 #include <syslog.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include "module/log.h"
 #include "module/pool.h"
 #include "module/worker_slot.h"
+#include "sapi/cli.h"
 #include "sapi/http_request.h"
 #include "sapi/zend.h"
 
@@ -77,17 +79,6 @@ void add_origin(LogRecord& record, PhpThread* thread) {
     record.fields.emplace_back("method", thread->request->method());
     record.fields.emplace_back("url", thread->request->request_uri());
   }
-}
-
-// An uncaught exception's text has its whole trace in it.
-constexpr size_t kLongestMessage = 64u << 10;
-
-void push(LogRecord record) noexcept {
-  if (const size_t size = record.message.size(); size > kLongestMessage) {
-    record.message.resize(kLongestMessage);
-    record.message += "... (" + std::to_string(size - kLongestMessage) + " bytes more)";
-  }
-  LogQueue::global().push(std::move(record));
 }
 
 // "Maximum call stack size ..." comes as an Error, but is a limit that ends the script like the others.
@@ -209,6 +200,9 @@ std::string trace_text(zend_object* object) {
   return text;
 }
 
+// An uncaught exception's text has its whole trace in it.
+constexpr size_t kLongestMessage = 64u << 10;
+
 }  // namespace
 
 void install_error_hooks() {
@@ -219,6 +213,21 @@ void install_error_hooks() {
 void remove_error_hooks() {
   if (engine_error_cb) zend_error_cb = engine_error_cb;
   engine_error_cb = nullptr;
+}
+
+void log_record(LogRecord record) noexcept {
+  if (PhpThread::in_forked_child()) {
+    // The queue's reader is not here.
+    if (cli_mode()) return;
+    record.message += '\n';
+    static_cast<void>(!write(STDERR_FILENO, record.message.data(), record.message.size()));
+    return;
+  }
+  if (const size_t size = record.message.size(); size > kLongestMessage) {
+    record.message.resize(kLongestMessage);
+    record.message += "... (" + std::to_string(size - kLongestMessage) + " bytes more)";
+  }
+  LogQueue::global().push(std::move(record));
 }
 
 void log_message(const char* message, int syslog_level) {
@@ -241,7 +250,7 @@ void log_message(const char* message, int syslog_level) {
     record.message = message;
     add_origin(record, thread);
   }
-  push(std::move(record));
+  log_record(std::move(record));
 }
 
 void log_script_output(PhpThread& thread, std::string_view line) noexcept {
@@ -250,7 +259,7 @@ void log_script_output(PhpThread& thread, std::string_view line) noexcept {
   record.message = line;
   add_origin(record, &thread);
   record.fields.emplace_back("stream", "output");
-  push(std::move(record));
+  log_record(std::move(record));
 }
 
 void log_script_unreadable(const char* path, int error) noexcept {
@@ -262,7 +271,7 @@ void log_script_unreadable(const char* path, int error) noexcept {
   record.message += ": ";
   record.message += std::strerror(error);
   add_origin(record, PhpThread::current());
-  push(std::move(record));
+  log_record(std::move(record));
 }
 
 void log_host_problem(PhpThread* thread, std::string_view message) noexcept {
@@ -271,7 +280,7 @@ void log_host_problem(PhpThread* thread, std::string_view message) noexcept {
   record.logger = "engine";
   record.message = message;
   add_origin(record, thread);
-  push(std::move(record));
+  log_record(std::move(record));
 }
 
 Failure describe_exception(zend_object* exception) {

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "module/failure.h"
+#include "module/log.h"
 #include "sapi/php_thread.h"
 
 struct _zend_object;
@@ -26,6 +27,10 @@ void remove_error_hooks();
 
 // The engine's callback for a line of its own log.
 void log_message(const char* message, int syslog_level);
+
+// Into the process's log; what a server's forked child has to say goes to standard error, since
+// nobody there reads the log.
+void log_record(LogRecord record) noexcept;
 
 // A line that a script printed and nobody else reads.
 void log_script_output(PhpThread& thread, std::string_view line) noexcept;

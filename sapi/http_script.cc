@@ -114,7 +114,9 @@ void run_http_script(PhpThread& thread, HttpRequest& request) {
   // A body that was cut while request startup read it is no request: a form of which half is missing must
   // not be acted upon, and nobody waits for the answer.
 
-  if (!catch_bailout([] { php_request_shutdown(nullptr); })) {
+  const bool whole = catch_bailout([] { php_request_shutdown(nullptr); });
+  thread.leave_forked_child();
+  if (!whole) {
     log_host_problem(&thread, "request shutdown was cut short; the thread starts afresh");
     request.finish();
     thread.end_run();
@@ -151,7 +153,11 @@ bool send_http_headers(PhpThread& thread, int status) {
 // --- Callbacks ----------------------------------------------------------------------------------------
 
 size_t http_write(PhpThread& thread, const char* data, size_t size) {
-  if (thread.request && !thread.request->write(data, size)) php_handle_aborted_connection();
+  if (!thread.request) {
+    thread.log_output({data, size});  // a forked child's, which has no client
+  } else if (!thread.request->write(data, size)) {
+    php_handle_aborted_connection();
+  }
   return size;
 }
 

@@ -4,10 +4,12 @@
 #include <string>
 
 #include "module/worker_slot.h"
+#include "sapi/child_process.h"
 #include "sapi/engine.h"
 #include "sapi/error_report.h"
 #include "sapi/http_request.h"
 #include "sapi/http_script.h"
+#include "sapi/zend.h"
 
 namespace igor::sapi {
 
@@ -68,6 +70,11 @@ HttpWorker::Handled HttpWorker::handle(zend_fcall_info& call, zend_fcall_info_ca
     zval_ptr_dtor(&result);
   }
   if (EG(exception) && !report_exception(thread_)) return Handled::Exiting;
+  if (PhpThread::in_forked_child()) {
+    // The answer is the parent's, and so is the next request: the child's script ends here.
+    zend_throw_unwind_exit();
+    return Handled::Exiting;
+  }
   return finish(*request) ? Handled::Served : Handled::Exiting;
 }
 
@@ -107,6 +114,7 @@ bool HttpWorker::finish(HttpRequest& request) {
   thread_.task_id = 0;
   state_.activate_idle(thread_);
   seat_.queue().done(seat_);
+  reap_forked_children();
   count();
   slot_.memory_held(zend_memory_usage(false));
   return true;

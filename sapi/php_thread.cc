@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "sapi/child_process.h"
 #include "sapi/error_report.h"
 #include "sapi/opcache_gate.h"
 #include "sapi/payload_codec.h"
@@ -20,10 +21,22 @@ thread_local PhpThread* current_thread = nullptr;
 std::atomic<uint32_t> attached_threads{0};
 std::atomic<bool> forked_child{false};
 
+pid_t server = 0;
+
+void in_child() {
+  const bool of_the_server = !forked_child.exchange(true, std::memory_order_relaxed);
+  PhpThread* const thread = current_thread;
+  if (thread == nullptr || thread->kind == PhpThread::Kind::Cli) return;
+  thread->request = nullptr;  // the parent's; and there is nobody here who would take output or give input
+  settle_forked_child(of_the_server ? server : 0);
+}
+
 void watch_forks() {
   static std::once_flag once;
-  std::call_once(once,
-                 [] { pthread_atfork(nullptr, nullptr, [] { forked_child.store(true, std::memory_order_relaxed); }); });
+  std::call_once(once, [] {
+    server = getpid();
+    pthread_atfork(nullptr, nullptr, in_child);
+  });
 }
 
 // A script that prints without ever ending its line is cut here.
@@ -146,15 +159,21 @@ void PhpThread::begin_run() noexcept {
 }
 
 void PhpThread::end_run() noexcept {
-  // Not a second server, nor a second pool. The command line has output of its own to flush first.
-  if (in_forked_child() && kind != Kind::Cli) _exit(EG(exit_status));
   OpcacheGate::instance().leave();
+  if (kind != Kind::Cli) reap_forked_children();
   flush_logged_output();
   drop_consumed_payloads();
   request = nullptr;
   env = nullptr;
   request_env = nullptr;
   if (kind == Kind::Http) scope = nullptr;
+}
+
+void PhpThread::leave_forked_child() noexcept {
+  // The command line has output of its own to flush first.
+  if (!in_forked_child() || kind == Kind::Cli) return;
+  flush_logged_output();
+  _exit(EG(exit_status));
 }
 
 void PhpThread::record_failure(Failure failure) noexcept {

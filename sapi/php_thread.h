@@ -53,10 +53,12 @@ class PhpThread {
   // How many threads are attached now; the engine is torn down only at none.
   static uint32_t attached() noexcept;
 
-  // Whether this process was forked from the one that has the workers. There is one thread in it then,
-  // and locks may be held by those that are not there: the child must not touch pools and tasks, and
-  // must not live on when its script is over (end_run() sees to that).
+  // Whether this process was forked from the one that has the workers. There is one thread in it then, and
+  // locks may be held by those that are not there: the child must not touch pools, tasks, requests and the
+  // log, and must not live on when its script is over. See child_process.h.
   static bool in_forked_child() noexcept;
+  // After request shutdown: ends the process, if it is such a child of a server.
+  void leave_forked_child() noexcept;
 
   // Any thread: ends the system call that the thread is blocked in, if any.
   void nudge() const noexcept { OsThread::nudge(os_thread_); }

@@ -23,6 +23,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -51,6 +52,8 @@ type Config struct {
 	Dir string
 	// Env is added to the server's environment, as KEY=value.
 	Env []string
+	// Wrap is a command that executes the server in its own place: `unshare`, for one.
+	Wrap []string
 	// StopWithin bounds the shutdown at the end of the test; 0: 15 seconds.
 	StopWithin time.Duration
 	// Init makes the server the first process of a PID namespace, as in a container. Root only.
@@ -156,7 +159,8 @@ func startOnce(t testing.TB, binary, home string, config Config) (*Server, error
 	if err := os.WriteFile(file, []byte(s.caddyfile(home)), 0o600); err != nil {
 		return nil, err
 	}
-	s.cmd = exec.Command(binary, "run", "--config", file, "--adapter", "caddyfile")
+	command := append(slices.Clone(config.Wrap), binary, "run", "--config", file, "--adapter", "caddyfile")
+	s.cmd = exec.Command(command[0], command[1:]...)
 	s.cmd.Dir = config.Dir
 	s.cmd.Env = append(os.Environ(),
 		"HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home,
