@@ -1,7 +1,11 @@
 #include "sapi/php_thread.h"
 
+#include <dlfcn.h>
+#include <poll.h>
 #include <pthread.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "sapi/child_process.h"
 #include "sapi/error_report.h"
@@ -218,3 +222,17 @@ void remove_interrupt_hook() {
 }
 
 }  // namespace igor::sapi
+
+// The C library's poll(), in which libphp and other libraries wait for sockets. When a signal has ended it they begin
+// anew, so no nudge would ever reach the script: after an interrupt it fails as cancelled instead.
+#pragma GCC visibility push(default)
+extern "C" int poll(struct pollfd* descriptors, nfds_t count, int timeout) {
+  static const auto next = reinterpret_cast<decltype(&::poll)>(dlsym(RTLD_NEXT, "poll"));
+  const int ready = next(descriptors, count, timeout);
+  if (ready < 0 && errno == EINTR) {
+    const igor::sapi::PhpThread* const thread = igor::sapi::PhpThread::current();
+    if (thread != nullptr && thread->interrupt.raised()) errno = ECANCELED;
+  }
+  return ready;
+}
+#pragma GCC visibility pop
