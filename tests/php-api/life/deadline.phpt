@@ -14,6 +14,7 @@ $running = start(<<<'PHP'
     } catch (RuntimeException $e) {
         $GLOBALS['seen'] = [feof($stream), $e->getMessage()];
     }
+    fclose($stream); // who goes on with what is over is interrupted
     // The one in the queue has as long as this one had, from a little later on: it must run out there.
     usleep(1_500_000);
     PHP);
