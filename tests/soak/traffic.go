@@ -44,7 +44,8 @@ var (
 	}
 	others = []action{
 		{do: "hello"},
-		{do: "let go", pool: "kept", count: 20, ends: []string{"Abandoned"}},
+		// As with "exit".
+		{do: "let go", pool: "kept", count: 20, ends: []string{"Abandoned", "Shutdown"}},
 		{do: "hold", pool: "timed", count: 20, ends: []string{"Deadline"}},
 		{do: "cancel", pool: "kept", count: 20, ends: []string{"Cancelled"}},
 		{do: "disconnect", pool: "kept", count: 1, ends: []string{"Cancelled"}, classic: true},

@@ -101,7 +101,7 @@ class Watchdog {
     const auto say = [seed](const char* what) {
       std::fprintf(stderr, "%s: IGOR_STRESS_SEED=%llu\n", what, static_cast<unsigned long long>(seed));
     };
-    slow_ = Timers::global().schedule(after(now(), std::chrono::seconds(10)), [say] {
+    slow_ = Timers::global().schedule(after(now(), std::chrono::milliseconds(number_from("IGOR_STRESS_SLOW_MS", 10000))), [say] {
       say("takes long");
       print_stacks();
     });
