@@ -80,6 +80,7 @@ void succession_of_those_who_wait() {
     old->begin_drain(next);
   }
   require(old->finish_drain() == 0, "it has no threads");
+  require(world.send_and_read(*next) == SendResult::Accepted, "its worker waits for more");
   drain(*next);
   world.check(*old, false);
 }

@@ -113,6 +113,31 @@ void an_offer_moves_on() {
   world.check(*pool);
 }
 
+// It does something else until the other one has served it.
+void an_offer_to_a_busy_worker() {
+  Mutex mutex;
+  Condition changed;
+  bool served = false;
+  PoolWorld world([&](Worker& worker) {
+    if (worker.script.slot.index() == 0) {
+      worker.script.slot.poll_signal();
+      std::unique_lock lock(mutex);
+      changed.wait(lock, [&] { return served; });
+    }
+    return worker.echo();
+  });
+  const auto pool = Pool::create(world.options(2), world.host);
+  start(*pool);
+  require(world.send_and_read(*pool) == SendResult::Accepted, "the other waits for it");
+  {
+    std::lock_guard lock(mutex);
+    served = true;
+    changed.notify_all();
+  }
+  drain(*pool);
+  world.check(*pool);
+}
+
 // The same against the sender's leaving: what the first was offered is withdrawn, it still waits, and gets the next.
 void an_offer_is_withdrawn() {
   PoolWorld world([](Worker& worker) {
@@ -274,6 +299,7 @@ std::vector<Scenario> pool_scenarios() {
       {"WaitingForAPlace", preemptions(1, 100), waiting_for_a_place},
       {"ACancelMakesRoom", preemptions(2, 50), a_cancel_makes_room},
       {"AnOfferMovesOn", preemptions(2, 50), an_offer_moves_on},
+      {"AnOfferToABusyWorker", preemptions(1, 50), an_offer_to_a_busy_worker},
       {"AnOfferIsWithdrawn", preemptions(1, 50), an_offer_is_withdrawn},
       {"SignalDescriptor", preemptions(2, 50), signal_descriptor},
       {"SignalDescriptorThatIsKept", preemptions(2, 50), signal_descriptor_that_is_kept},

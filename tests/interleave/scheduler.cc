@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 
 #include "tests/interleave/heap.h"
 #include "tests/interleave/trace.h"
@@ -86,7 +87,11 @@ void Scheduler::enter() {
   const ThreadId id = self.current_;
   if (self.verbose_) self.print();
   heap::watch(true);
-  self.threads_[id].body();
+  try {
+    self.threads_[id].body();
+  } catch (const std::exception& exception) {
+    self.fail(std::string("an exception that nobody caught: ") + exception.what());
+  }
   self.threads_[id].body = nullptr;
   heap::watch(false);
   self.finish(id);

@@ -218,9 +218,10 @@ void sender_descriptor() {
       send_updates(*task, 2, last);
       task->complete({});
     });
+    const int fd = task->sender_fd();
     int received = 0;
     for (;;) {
-      poll(task->sender_fd());
+      poll(fd);
       Payload update;
       const ReadResult result = task->read(update, TimePoint{}, nullptr);
       require(result != ReadResult::TimedOut, "what is readable can be read");
