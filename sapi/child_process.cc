@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <mutex>
 #include <vector>
 
@@ -24,8 +25,10 @@ void settle_forked_child(pid_t parent) noexcept {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(255);  // it was sooner
   }
-  // Those beyond are PHP's timers' and our own.
+  // Those beyond are PHP's timers' and our own; faults are reported here as well (see crash_report.h).
+  constexpr int kFaults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
   for (int number = 1; number < 32; ++number) {
+    if (std::ranges::find(kFaults, number) != std::end(kFaults)) continue;
     struct sigaction action;
     if (sigaction(number, nullptr, &action) != 0) continue;
     if (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN) continue;

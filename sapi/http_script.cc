@@ -114,8 +114,8 @@ void run_http_script(PhpThread& thread, HttpRequest& request) {
   // A body that was cut while request startup read it is no request: a form of which half is missing must
   // not be acted upon, and nobody waits for the answer.
 
-  const bool whole = catch_bailout([] { php_request_shutdown(nullptr); });
   thread.leave_forked_child();
+  const bool whole = catch_bailout([] { php_request_shutdown(nullptr); });
   if (!whole) {
     log_host_problem(&thread, "request shutdown was cut short; the thread starts afresh");
     request.finish();

@@ -16,6 +16,10 @@
 #include <zend_call_stack.h>
 #include <zend_strtod.h>
 
+extern "C" {
+#include <ext/standard/basic_functions.h>
+}
+
 ZEND_TSRMLS_CACHE_DEFINE()
 
 namespace igor::sapi {
@@ -27,10 +31,29 @@ std::atomic<bool> forked_child{false};
 
 pid_t server = 0;
 
+// The engine's lock that each script takes at its end: the child must not be made while another thread has it.
+void before_fork() {
+  if (current_thread != nullptr) tsrm_env_lock();
+}
+
+void after_fork() {
+  if (current_thread != nullptr) tsrm_env_unlock();
+}
+
+// As opcache.enable says: a lock of its memory may be somebody's who is not here, and what it compiles is not for all.
+void do_without_opcache() {
+  zend_string* const name = zend_string_init(ZEND_STRL("opcache.enable"), false);
+  zend_alter_ini_entry_chars(name, "0", 1, PHP_INI_SYSTEM, PHP_INI_STAGE_RUNTIME);
+  zend_string_release(name);
+}
+
 void in_child() {
+  after_fork();
   const bool of_the_server = !forked_child.exchange(true, std::memory_order_relaxed);
   PhpThread* const thread = current_thread;
-  if (thread == nullptr || thread->kind == PhpThread::Kind::Cli) return;
+  if (thread == nullptr) return;
+  do_without_opcache();
+  if (thread->kind == PhpThread::Kind::Cli) return;
   thread->request = nullptr;  // the parent's; and there is nobody here who would take output or give input
   settle_forked_child(of_the_server ? server : 0);
 }
@@ -39,7 +62,7 @@ void watch_forks() {
   static std::once_flag once;
   std::call_once(once, [] {
     server = getpid();
-    pthread_atfork(nullptr, nullptr, in_child);
+    pthread_atfork(before_fork, after_fork, in_child);
   });
 }
 
@@ -176,6 +199,13 @@ void PhpThread::end_run() noexcept {
 void PhpThread::leave_forked_child() noexcept {
   // The command line has output of its own to flush first.
   if (!in_forked_child() || kind == Kind::Cli) return;
+  // What the script has left to do, in the engine's order. The rest of a request's shutdown is the extensions', who
+  // take locks that may be somebody's who is not here; and the system frees all of it.
+  EG(flags) |= EG_FLAGS_IN_SHUTDOWN;
+  EG(current_execute_data) = nullptr;
+  catch_bailout([] { php_call_shutdown_functions(); });
+  catch_bailout([] { zend_call_destructors(); });
+  catch_bailout([] { php_output_end_all(); });
   flush_logged_output();
   _exit(EG(exit_status));
 }

@@ -57,7 +57,7 @@ class PhpThread {
   // locks may be held by those that are not there: the child must not touch pools, tasks, requests and the
   // log, and must not live on when its script is over. See child_process.h.
   static bool in_forked_child() noexcept;
-  // After request shutdown: ends the process, if it is such a child of a server.
+  // In place of request shutdown: ends the process, if it is such a child of a server.
   void leave_forked_child() noexcept;
 
   // Any thread: ends the system call that the thread is blocked in, if any.

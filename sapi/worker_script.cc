@@ -267,8 +267,8 @@ RunOutcome PhpWorkerHost::run(WorkerSlot& slot) {
   outcome.failure = conclude(thread);
   if (http) catch_bailout([&] { http->run_ended(); });
 
-  const bool whole = catch_bailout([] { php_request_shutdown(nullptr); });
   thread.leave_forked_child();
+  const bool whole = catch_bailout([] { php_request_shutdown(nullptr); });
   // A fatal error in a shutdown function or a destructor makes a failed run of a clean one.
   if (outcome.failure.reason == Reason::Exited && thread.recorded_failure()) outcome.failure = conclude(thread);
   outcome.clean = outcome.failure.reason == Reason::Exited && outcome.failure.exit_status == 0;
