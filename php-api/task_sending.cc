@@ -157,7 +157,7 @@ bool decode_result(Task& task, zval* value) {
 }
 
 void throw_interrupted() {
-  zend_throw_exception(spl_ce_RuntimeException, "interrupted: the server is shutting down", 0);
+  zend_throw_exception(spl_ce_RuntimeException, "interrupted: this script was told to end", 0);
 }
 
 bool deadline_of_argument(uint32_t argument, double seconds, TimePoint& deadline) {
