@@ -2,9 +2,13 @@
 //
 // A Failure is plain text and numbers, made on the worker's side and read on the sender's, so that it can
 // cross threads (and one day processes). It is written once, before the task's end is published.
+//
+// An end must arrive even when there is no memory left to describe it. So the reason is a number, and texts that
+// find no memory are left out: explain() and copying never throw.
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -45,6 +49,14 @@ inline std::string_view reason_name(Reason reason) noexcept {
 }
 
 struct Failure {
+  Failure() = default;
+  Failure(const Failure& other) noexcept;
+  Failure(Failure&&) noexcept = default;
+  Failure& operator=(Failure other) noexcept;
+  Failure(Reason why, std::initializer_list<std::string_view> parts) noexcept : reason(why) { explain(parts); }
+  // Replaces the message by the parts, one after the other.
+  void explain(std::initializer_list<std::string_view> parts) noexcept;
+
   Reason reason = Reason::Abandoned;
   int exit_status = 0;     // the script's, where there was one
   std::string class_name;  // of the exception; empty for other reasons

@@ -7,6 +7,8 @@
 // Pointer is a shared owner (Ref<T> or std::shared_ptr<T>): find() returns an owner, so that what it found
 // outlives a concurrent take().
 //
+// Out of memory, insert() throws and has changed nothing; taking out allocates nothing.
+//
 // Any thread may call anything. Locks: one mutex, a leaf; objects are destroyed outside of it.
 #pragma once
 
@@ -28,18 +30,16 @@ class HandleTable {
   // Never 0.
   uint64_t insert(Pointer object) {
     std::lock_guard lock(mutex_);
-    uint32_t index;
-    if (free_.empty()) {
-      index = static_cast<uint32_t>(slots_.size());
+    if (first_free_ == 0) {
       slots_.emplace_back();
-    } else {
-      index = free_.back();
-      free_.pop_back();
+      first_free_ = static_cast<uint32_t>(slots_.size());
     }
-    Slot& slot = slots_[index];
+    const uint32_t number = first_free_;
+    Slot& slot = slots_[number - 1];
+    first_free_ = slot.next_free;
     slot.object = std::move(object);
     ++live_;
-    return static_cast<uint64_t>(slot.generation) << 32 | (index + 1);
+    return static_cast<uint64_t>(slot.generation) << 32 | number;
   }
 
   // Empty when the handle is stale or never was one.
@@ -56,7 +56,7 @@ class HandleTable {
     if (!slot) return Pointer();
     Pointer object = std::exchange(slot->object, Pointer());
     --live_;
-    if (++slot->generation != 0) free_.push_back(static_cast<uint32_t>(handle) - 1);
+    if (++slot->generation != 0) slot->next_free = std::exchange(first_free_, static_cast<uint32_t>(handle));
     return object;
   }
 
@@ -79,6 +79,7 @@ class HandleTable {
  private:
   struct Slot {
     uint32_t generation = 1;
+    uint32_t next_free = 0;  // the low half of a handle; 0: none
     Pointer object;
   };
 
@@ -91,7 +92,7 @@ class HandleTable {
 
   mutable Mutex mutex_;
   std::vector<Slot> slots_;
-  std::vector<uint32_t> free_;
+  uint32_t first_free_ = 0;
   size_t live_ = 0;
 };
 

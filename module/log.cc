@@ -38,9 +38,13 @@ void LogQueue::push(LogRecord record) noexcept {
     drained_.store(false, std::memory_order_release);
     readable_.notify_one();
   } catch (...) {
-    std::lock_guard lock(mutex_);
-    ++dropped_;
+    count_dropped();
   }
+}
+
+void LogQueue::count_dropped() noexcept {
+  std::lock_guard lock(mutex_);
+  ++dropped_;
 }
 
 LogQueue::Next LogQueue::next(uint32_t timeout_ms, LogRecord& record, uint64_t& dropped) {

@@ -11,9 +11,10 @@
 
 #include <cstdint>
 #include <deque>
-#include <optional>
+#include <new>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -42,6 +43,16 @@ class LogQueue {
 
   // Never throws; a record that does not fit within about 100 ms is counted as dropped.
   void push(LogRecord record) noexcept;
+  // The same for one that `make` makes: one that it finds no memory for is counted as dropped, too.
+  template <typename Make>
+    requires std::is_invocable_r_v<LogRecord, Make>
+  void push(Make&& make) noexcept {
+    try {
+      push(LogRecord(make()));
+    } catch (const std::bad_alloc&) {
+      count_dropped();
+    }
+  }
 
   enum class Next { Record, Timeout, Closed };
   // Blocks for at most `timeout_ms`. `dropped` is the number lost since the last record read.
@@ -56,6 +67,8 @@ class LogQueue {
   void reopen();
 
  private:
+  void count_dropped() noexcept;
+
   Mutex mutex_;
   Condition readable_;
   Condition writable_;

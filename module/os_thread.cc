@@ -9,6 +9,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <utility>
 
 namespace igor {
@@ -41,8 +42,8 @@ sigset_t worker_mask() {
 }
 
 struct Start {
-  std::string name;
-  std::function<void()> body;
+  char name[16];
+  OsThread::Body body;
 };
 
 // Where the handlers of the thread's signals run, as far as they ask for it (SA_ONSTACK).
@@ -80,7 +81,7 @@ void* trampoline(void* argument) {
   std::unique_ptr<Start> start(static_cast<Start*>(argument));
   const AlternateStack handlers_stack;
   is_os_thread = true;
-  pthread_setname_np(pthread_self(), start->name.c_str());
+  pthread_setname_np(pthread_self(), start->name);
   start->body();
   return nullptr;
 }
@@ -92,9 +93,11 @@ OsThread::~OsThread() {
   if (started_) std::terminate();
 }
 
-int OsThread::start(const std::string& name, std::function<void()> body, size_t stack_bytes) {
+int OsThread::start(std::string_view name, Body body, size_t stack_bytes) noexcept {
   install_nudge_handler();
-  auto start = std::make_unique<Start>(Start{name.substr(0, 15), std::move(body)});
+  std::unique_ptr<Start> start(new (std::nothrow) Start{{}, std::move(body)});
+  if (!start) return ENOMEM;
+  name.copy(start->name, sizeof start->name - 1);
   pthread_attr_t attributes;
   if (int error = pthread_attr_init(&attributes)) return error;
   int error = pthread_attr_setstacksize(&attributes, stack_bytes);

@@ -19,8 +19,9 @@
 #include <signal.h>
 
 #include <cstddef>
-#include <functional>
-#include <string>
+#include <string_view>
+
+#include "module/inline_function.h"
 
 namespace igor {
 
@@ -34,8 +35,9 @@ class OsThread {
   ~OsThread();
 
   // Starts `body` on a new thread. `name` shows in /proc and gdb, cut to 15 bytes. Returns 0 or errno
-  // (EAGAIN when the system has no more threads to give), in which case nothing was started.
-  int start(const std::string& name, std::function<void()> body, size_t stack_bytes = kDefaultStackBytes);
+  // (EAGAIN when the system has no more threads to give, ENOMEM), in which case nothing was started.
+  using Body = InlineFunction<64>;
+  int start(std::string_view name, Body body, size_t stack_bytes = kDefaultStackBytes) noexcept;
 
   // Whether the calling thread is one of these: it runs no code of the host's.
   static bool is_current() noexcept;

@@ -33,16 +33,16 @@ template <typename T>
 class Ref {
  public:
   Ref() = default;
-  Ref(std::nullptr_t) {}
-  explicit Ref(T* borrowed) : pointer_(borrowed) {
+  Ref(std::nullptr_t) noexcept {}
+  explicit Ref(T* borrowed) noexcept : pointer_(borrowed) {
     if (pointer_) pointer_->retain();
   }
-  static Ref adopt(T* owned) {
+  static Ref adopt(T* owned) noexcept {
     Ref ref;
     ref.pointer_ = owned;
     return ref;
   }
-  Ref(const Ref& other) : Ref(other.pointer_) {}
+  Ref(const Ref& other) noexcept : Ref(other.pointer_) {}
   Ref(Ref&& other) noexcept : pointer_(std::exchange(other.pointer_, nullptr)) {}
   Ref& operator=(Ref other) noexcept {
     std::swap(pointer_, other.pointer_);
