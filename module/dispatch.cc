@@ -148,20 +148,20 @@ bool Dispatch::withdraw(const Lock& lock, Task& task) {
   return was_here;
 }
 
-std::vector<Ref<Task>> Dispatch::take_all(const Lock&, const Slots& slots) {
+TaskList Dispatch::take_all(const Lock&, const Slots& slots) noexcept {
   for (const auto& slot : slots) {
     if (Ref<Task> task = unoffer(*slot)) mailbox_.put_back(std::move(task));
   }
-  std::vector<Ref<Task>> tasks;
+  TaskList tasks;
   while (Ref<Task> task = mailbox_.pop_front()) tasks.push_back(std::move(task));
   return tasks;
 }
 
-size_t Dispatch::enlist(const Lock&, std::vector<Ref<Task>> tasks) {
+size_t Dispatch::enlist(const Lock&, TaskList tasks) noexcept {
   Task* const own = mailbox_.first();
   Task* const own_waiting = mailbox_.first_waiting();
   size_t left = 0;
-  for (Ref<Task>& task : tasks) {
+  while (Ref<Task> task = tasks.pop_front()) {
     if (can_offer()) {
       offer(pick(), std::move(task));
       continue;
@@ -177,7 +177,7 @@ size_t Dispatch::enlist(const Lock&, std::vector<Ref<Task>> tasks) {
   return left;
 }
 
-void Dispatch::pause(const Lock& lock, const Slots& slots) {
+void Dispatch::pause(const Lock& lock, const Slots& slots) noexcept {
   paused_ = true;
   for (const auto& slot : slots) {
     Ref<Task> task = unoffer(*slot);
@@ -187,7 +187,7 @@ void Dispatch::pause(const Lock& lock, const Slots& slots) {
   }
 }
 
-void Dispatch::resume(const Lock& lock) {
+void Dispatch::resume(const Lock& lock) noexcept {
   paused_ = false;
   while (can_offer()) {
     Ref<Task> oldest = mailbox_.pop_front();

@@ -13,6 +13,8 @@
 // Paused, it offers and hands out nothing: what was offered goes back, tasks take their places in the mailbox,
 // slots wait.
 //
+// Nothing here allocates.
+//
 // Not thread-safe: every function takes the pool's held lock as proof.
 #pragma once
 
@@ -23,6 +25,7 @@
 #include "module/pool_options.h"
 #include "module/ref.h"
 #include "module/sync.h"
+#include "module/task_list.h"
 #include "module/task_step.h"
 #include "module/worker_slot.h"
 
@@ -55,13 +58,13 @@ class Dispatch {
   // Removes a task that nobody shall get any more. False when it was not here.
   bool withdraw(const Lock&, Task& task);
   // Removes and returns every task, offered or in the mailbox, oldest first; those whose senders wait are last.
-  std::vector<Ref<Task>> take_all(const Lock&, const Slots& slots);
+  TaskList take_all(const Lock&, const Slots& slots) noexcept;
   // Takes in what another's take_all() returned, before everything that is here and in that order: accepted
   // tasks keep their acceptance. Returns how many found no waiting slot.
-  size_t enlist(const Lock&, std::vector<Ref<Task>> tasks);
+  size_t enlist(const Lock&, TaskList tasks) noexcept;
 
-  void pause(const Lock&, const Slots& slots);
-  void resume(const Lock&);
+  void pause(const Lock&, const Slots& slots) noexcept;
+  void resume(const Lock&) noexcept;
   // Room for one more task without its sender waiting.
   bool has_room(const Lock&) const noexcept { return can_offer() || mailbox_.has_free_place(); }
 

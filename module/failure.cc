@@ -1,27 +1,17 @@
 #include "module/failure.h"
 
-#include <new>
 #include <utility>
 
+#include "module/text.h"
+
 namespace igor {
-namespace {
-
-void copy_if_it_fits(std::string& to, const std::string& from) noexcept {
-  try {
-    to = from;
-  } catch (const std::bad_alloc&) {
-    to.clear();
-  }
-}
-
-}  // namespace
 
 Failure::Failure(const Failure& other) noexcept
     : reason(other.reason), exit_status(other.exit_status), line(other.line) {
-  copy_if_it_fits(class_name, other.class_name);
-  copy_if_it_fits(message, other.message);
-  copy_if_it_fits(file, other.file);
-  copy_if_it_fits(trace, other.trace);
+  put_text(class_name, {other.class_name}, {});
+  put_text(message, {other.message}, {});
+  put_text(file, {other.file}, {});
+  put_text(trace, {other.trace}, {});
 }
 
 Failure& Failure::operator=(Failure other) noexcept {
@@ -36,12 +26,7 @@ Failure& Failure::operator=(Failure other) noexcept {
 }
 
 void Failure::explain(std::initializer_list<std::string_view> parts) noexcept {
-  message.clear();
-  try {
-    for (const std::string_view part : parts) message += part;
-  } catch (const std::bad_alloc&) {
-    message.clear();
-  }
+  put_text(message, parts, {});
 }
 
 }  // namespace igor

@@ -1,6 +1,8 @@
 #include "module/generation.h"
 
 #include <algorithm>
+#include <new>
+#include <utility>
 
 namespace igor {
 
@@ -48,30 +50,47 @@ bool Generation::start(std::string& error) {
     if (failure.line != 0) error += " in " + failure.file + " on line " + std::to_string(failure.line);
     return false;
   }
-  for (const auto& scope : scopes()) scope->started();
+  // First all that may fail, then all that changes something for others.
+  std::vector<std::pair<std::shared_ptr<Scope>, Scope::Start>> starting;
+  for (auto& scope : scopes()) {
+    Scope::Start pools = scope->prepare_start();
+    starting.emplace_back(std::move(scope), std::move(pools));
+  }
+  for (auto& [scope, pools] : starting) scope->started(std::move(pools));
   return true;
 }
 
-size_t Generation::close() {
+namespace {
+
+// Before the pool is let go: the next scope may come to hold it only now.
+std::shared_ptr<Pool> successor_in(Scope* next, const std::shared_ptr<Pool>& pool) noexcept {
+  try {
+    return next != nullptr ? next->successor_of(pool) : nullptr;
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
+}  // namespace
+
+size_t Generation::close() noexcept {
   if (closed_) return 0;
   closed_ = true;
-  const auto all = scopes();
-  for (const auto& scope : all) scope->close();
-  std::vector<std::shared_ptr<Pool>> ending;
-  for (const auto& scope : all) {
+  for_each_scope([](const auto& scope) { scope->close(); });
+  for_each_scope([](const auto& scope) {
     const auto next = scope->successor();
-    for (const auto& pool : scope->pools()) {
-      // Before letting go: the next scope may come to hold it only now.
-      const auto successor = next ? next->successor_of(pool) : nullptr;
+    scope->for_each_held([&](const std::shared_ptr<Pool>& pool, bool attached) {
+      const auto successor = attached ? nullptr : successor_in(next.get(), pool);
       if (pool->let_go(*scope)) pool->begin_drain(successor);
-      if (pool->draining()) ending.push_back(pool);
-    }
-    for (const auto& pool : scope->attached()) {
-      if (pool->let_go(*scope)) pool->begin_drain();
-      if (pool->draining()) ending.push_back(pool);
-    }
-  }
-  return Pool::finish_drain(ending);
+    });
+  });
+  return Pool::finish_drain_all([&](auto&& end) {
+    for_each_scope([&](const auto& scope) {
+      scope->for_each_held([&](const std::shared_ptr<Pool>& pool, bool) {
+        if (pool->draining()) end(pool);
+      });
+    });
+  });
 }
 
 }  // namespace igor

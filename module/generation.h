@@ -5,6 +5,9 @@
 // so do their pools (see Scope). What both have stays as it is, threads, tasks and all; a generation that does
 // not start and is closed has changed nothing for the old one.
 //
+// Out of memory: building and start() throw std::bad_alloc; what was made so far is to be closed. close() always works;
+// a pool whose place in the next generation cannot be made then is drained as if there were none.
+//
 // Ownership: the host's handle. Threads: build, start and close are the host's calls, one at a time, except that
 // close() may come while start() waits, and ends that; restarts of its pools may go on meanwhile, and close()
 // waits for them.
@@ -36,9 +39,15 @@ class Generation {
   // Drains all pools at once that no other generation holds, each in favour of what stands in its place in the
   // generation that follows, and waits for them (the longest stop_grace and a bounded rest); the number of
   // threads left behind. Idempotent.
-  size_t close();
+  size_t close() noexcept;
 
  private:
+  template <typename Visit>
+  void for_each_scope(Visit&& visit) const {
+    visit(global_);
+    for (const auto& scope : scopes_) visit(scope);
+  }
+
   WorkerHost& host_;
   const std::shared_ptr<Scope> global_;
   std::vector<std::shared_ptr<Scope>> scopes_;

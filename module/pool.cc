@@ -1,6 +1,7 @@
 #include "module/pool.h"
 
 #include <algorithm>
+#include <new>
 
 #include "module/timers.h"
 
@@ -18,6 +19,7 @@ std::shared_ptr<Pool> Pool::create(PoolOptions options, WorkerHost& host, std::w
 
 Pool::Pool(PoolOptions options, WorkerHost& host, std::weak_ptr<Scope> home, const std::shared_ptr<Pool>& predecessor)
     : options_(std::move(options)),
+      title_((options_.kind == PoolKind::Requests ? "worker \"" : "background worker \"") + options_.name + "\""),
       stamp_(FileStamp::of(options_.file)),
       host_(host),
       counters_(predecessor ? predecessor->counters_ : std::make_shared<Counters>()),
@@ -128,52 +130,50 @@ Pool::Lock Pool::lock_holder(Task& task, Pool*& at) {
 
 // What its predecessor had not handed out. On the way here the tasks were in nobody's list: those that ended, and
 // those whose senders gave up, are dropped now.
-void Pool::receive(std::vector<Ref<Task>> tasks) {
+void Pool::receive(TaskList tasks) noexcept {
   if (tasks.empty()) return;
-  std::vector<Ref<Task>> failed;
-  Failure failure;
-  failure.reason = Reason::Shutdown;
+  TaskList wanted, failed;
+  Failure failure(Reason::Shutdown, {title(), " is shutting down"});
   Lock lock(mutex_);
-  std::erase_if(tasks,
-                [](const Ref<Task>& task) { return task->ended() || task->admission_ == Task::Admission::Refused; });
-  if (draining() && successor_) {
-    for (const Ref<Task>& task : tasks) task->holder_.store(successor_.get(), std::memory_order_release);
+  const bool passed_on = draining() && successor_;
+  const bool hopeless = draining() || (supervision_.breaker_open() && !somebody_may_serve(lock));
+  while (Ref<Task> task = tasks.pop_front()) {
+    if (task->ended() || task->admission_ == Task::Admission::Refused) continue;
+    if (passed_on) {
+      task->holder_.store(successor_.get(), std::memory_order_release);
+    } else if (hopeless && task->admission_ == Task::Admission::Waiting) {
+      refuse(lock, *task, draining() ? SendResult::ShuttingDown : SendResult::BreakerOpen);
+      continue;
+    }
+    wanted.push_back(std::move(task));
+  }
+  if (passed_on) {
     lock.unlock();
-    successor_->receive(std::move(tasks));
+    successor_->receive(std::move(wanted));
     return;
   }
-  const bool hopeless = supervision_.breaker_open() && !somebody_may_serve(lock);
-  if (draining() || hopeless) {
-    std::erase_if(tasks, [&](const Ref<Task>& task) {
-      if (task->admission_ != Task::Admission::Waiting) return false;
-      refuse(lock, *task, draining() ? SendResult::ShuttingDown : SendResult::BreakerOpen);
-      return true;
-    });
-  }
   if (draining()) {
-    failure.message = title() + " is shutting down";
-    failed = std::move(tasks);
+    failed = std::move(wanted);
   } else {
-    size_t left = dispatch_.enlist(lock, std::move(tasks));
+    size_t left = dispatch_.enlist(lock, std::move(wanted));
     const bool may_grow = hold_ == Hold::None && !supervision_.breaker_open();
     for (; may_grow && left > 0 && staying(lock) < options_.max_threads; --left) {
       if (spawn(lock, failure.message)) continue;
-      if (staying(lock) == 0) failed = give_up_queue(lock, failure.message);
+      if (staying(lock) == 0) failed = give_up_queue(lock);
       failure.reason = Reason::WorkerLost;
       break;
     }
     arm_reoffer(lock);
   }
   lock.unlock();
-  for (const Ref<Task>& task : failed) task->fail(failure);
+  fail_all(std::move(failed), failure);
 }
 
-void Pool::take_charge() {
+void Pool::take_charge() noexcept {
   Lock lock(mutex_);
   if (in_charge_ || draining()) return;
   in_charge_ = true;
-  if (has_held_back_) snapshots_->publish(std::move(held_back_));
-  has_held_back_ = false;
+  if (held_back_) snapshots_->publish(std::move(held_back_));
 }
 
 // --- sending -----------------------------------------------------------------------------------------
@@ -251,6 +251,11 @@ Pool::Sent Pool::send(Payload payload, TimePoint deadline, Interrupt* interrupt,
   if (task_timeout > Duration::zero()) {
     const Timers::Id timer =
         Timers::global().schedule(after(now(), task_timeout), [held = sent.task] { held->time_out(); });
+    if (timer == 0) {
+      // Nobody would ever end it.
+      task.cancel();
+      throw std::bad_alloc();
+    }
     std::unique_lock task_lock(task.mutex_);
     if (task.ended()) {
       task_lock.unlock();
@@ -298,14 +303,14 @@ Pool::Look Pool::look(TimePoint deadline, Interrupt* interrupt) {
 }
 
 void Pool::publish(WorkerSlot& slot, Payload payload) {
+  auto next = SnapshotStore::prepare(std::move(payload));
   Lock lock(mutex_);
   became_ready(lock, slot);
   if (draining() && successor_) return;
   if (in_charge_) {
-    snapshots_->publish(std::move(payload));
+    snapshots_->publish(std::move(next));
   } else {
-    held_back_ = std::move(payload);
-    has_held_back_ = true;
+    held_back_ = std::move(next);
   }
 }
 

@@ -25,6 +25,10 @@
 // timers, snapshots) may be taken, and nothing that can block. No script runs and no host is called under it,
 // and never two pools' locks are held at once. home_mutex_ is a leaf. joining_ is taken under nothing.
 //
+// Out of memory: send(), look(), publish(), and what an operator asks for throw std::bad_alloc and have changed
+// nothing, but that send() may have to cancel the task that it had begun. What must happen, does: draining, ends,
+// hand-overs, supervision.
+//
 // Who wakes whom: send() wakes one waiting slot; a slot that takes or asks wakes the sender that gets the
 // free place; a script's end wakes senders whom nobody can serve; begin_drain() wakes all. A sender whose
 // task moved needs no waking for that: it looks at where its task is each time it wakes.
@@ -48,6 +52,7 @@
 #include "module/supervision.h"
 #include "module/sync.h"
 #include "module/task.h"
+#include "module/task_list.h"
 #include "module/task_step.h"
 #include "module/worker_host.h"
 #include "module/worker_slot.h"
@@ -55,6 +60,7 @@
 namespace igor {
 
 class Scope;
+struct LogRecord;
 
 class Pool : public std::enable_shared_from_this<Pool> {
  public:
@@ -94,13 +100,16 @@ class Pool : public std::enable_shared_from_this<Pool> {
   uint32_t size() const;
 
   // With a successor: in its favour. The first call counts.
-  void begin_drain(std::shared_ptr<Pool> successor = nullptr);
+  void begin_drain(std::shared_ptr<Pool> successor = nullptr) noexcept;
   // After begin_drain(). Blocks for at most stop_grace and kForceTime; returns how many threads were left
   // behind. Not on a thread of the pool. Several pools end side by side: the longest grace counts, once.
-  size_t finish_drain();
-  static size_t finish_drain(const std::vector<std::shared_ptr<Pool>>& pools);
+  size_t finish_drain() noexcept;
+  static size_t finish_drain(const std::vector<std::shared_ptr<Pool>>& pools) noexcept;
+  // `each` calls its argument with every one of them, each time that it is called.
+  template <typename Each>
+  static size_t finish_drain_all(const Each& each) noexcept;
   // The same without waiting, by the timers. Whoever may end the host calls finish_drain() all the same.
-  void finish_drain_later();
+  void finish_drain_later() noexcept;
   // Drained, and all threads are joined or were left behind.
   bool finished() const;
   static constexpr Duration kForceTime = std::chrono::seconds(1);
@@ -118,16 +127,16 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // --- operation -----------------------------------------------------------------------------------
 
   // False with a sentence when it can't be done to this pool.
-  bool pause(std::string& error);
-  bool resume(std::string& error);
+  bool pause(std::string& error) noexcept;
+  bool resume(std::string& error) noexcept;
   // A pause, and the workers end, until resume().
-  bool drain(std::string& error);
+  bool drain(std::string& error) noexcept;
   // Puts a successor of the same options in this pool's place, in every scope that holds it, and drains this
   // one in its favour. Waits until as many of the new workers are ready as this one has now. False with a
   // sentence when they are not: this one then goes on. Not on a thread of the pool.
   bool restart(std::string& error);
   // Tells one worker to stop and starts it again. False when there is none of that index.
-  bool restart_worker(uint32_t index);
+  bool restart_worker(uint32_t index) noexcept;
   // A task of this pool, or of one that it follows, accepted and not ended; or null.
   Ref<Task> find_task(uint64_t id);
   // With what is left of those that it follows.
@@ -207,8 +216,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   Pool(PoolOptions options, WorkerHost& host, std::weak_ptr<Scope> home, const std::shared_ptr<Pool>& predecessor);
 
-  std::string title() const;
-  bool spawn(const Lock&, std::string& error);
+  const std::string& title() const noexcept { return title_; }
+  WorkerSlot* free_slot(const Lock&) noexcept;
+  bool spawn(const Lock&, std::string& error) noexcept;
   uint32_t living(const Lock&) const noexcept;
   uint32_t staying(const Lock&) const noexcept;
   void stop_slot(Lock&, WorkerSlot& slot, WorkerSlot::Stop why);
@@ -218,21 +228,23 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void press_slot(WorkerSlot& slot, uint64_t run, TimePoint give_up_at);
   void interrupt(Lock&, WorkerSlot& slot);
   void stop_pressing(const Lock&, WorkerSlot& slot);
-  std::vector<Ref<Task>> lose(const Lock&, WorkerSlot& slot);
-  void fail_lost(const std::vector<Ref<Task>>& tasks);
+  void lose(const Lock&, WorkerSlot& slot);
+  void fail_lost(Lock&, WorkerSlot& slot);
   void give_up(Lock&, WorkerSlot& slot);
-  std::vector<Ref<Task>> give_up_queue(const Lock&, std::string why);
+  TaskList give_up_queue(const Lock&);
+  static void fail_all(TaskList tasks, const Failure& why) noexcept;
   void run_slot(WorkerSlot& slot);
-  RunOutcome run_once(WorkerSlot& slot, bool& entered);
+  RunOutcome run_once(WorkerSlot& slot, bool& entered) noexcept;
   bool await_restart(Lock&, WorkerSlot& slot, TimePoint earliest);
   void drop_trial(const Lock&, const WorkerSlot& slot);
   void wake_restarting(const Lock&);
   void task_completed(const Lock&);
   bool all_ended(const Lock&) const noexcept;
-  bool press_to_end(TimePoint& next);
-  void await_end(TimePoint deadline);
-  size_t collect_threads();
+  bool press_to_end(TimePoint& next) noexcept;
+  void await_end(TimePoint deadline) noexcept;
+  size_t collect_threads() noexcept;
   void log_run(WorkerSlot& slot, const RunOutcome& outcome, bool was_ready, Duration delay, bool breaker_open);
+  LogRecord run_record(WorkerSlot& slot, const RunOutcome& outcome, bool was_ready, Duration delay, bool breaker_open);
   void became_ready(const Lock&, WorkerSlot& slot);
   void refuse_waiting(const Lock&, SendResult why);
   void refuse(const Lock&, Task& task, SendResult why);
@@ -246,15 +258,16 @@ class Pool : public std::enable_shared_from_this<Pool> {
   static Lock lock_holder(Task& task, Pool*& at);
   SendResult submit(const Lock&, Task& task, std::string& detail);
   static SendResult await_admission(Lock&, Pool*& at, Task& task, TimePoint deadline, Interrupt* interrupt);
-  void receive(std::vector<Ref<Task>> tasks);
-  void take_charge();
-  void follows(const std::shared_ptr<Pool>& predecessor);
+  void receive(TaskList tasks) noexcept;
+  void take_charge() noexcept;
+  void follows(const std::shared_ptr<Pool>& predecessor) noexcept;
   std::vector<std::shared_ptr<Pool>> predecessors();
   Ref<Task> find_own_task(uint64_t id);
   PoolReport own_report();
-  void hold_back(Lock&, Hold hold);
+  void hold_back(Lock&, Hold hold) noexcept;
 
   const PoolOptions options_;
+  const std::string title_;  // as sentences and logs call it
   const FileStamp stamp_;
   WorkerHost& host_;
   const std::shared_ptr<Counters> counters_;
@@ -273,8 +286,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::vector<std::unique_ptr<WorkerSlot>> slots_;
   Hold hold_ = Hold::None;
   bool in_charge_;
-  Payload held_back_;  // what a successor published before it took charge
-  bool has_held_back_ = false;
+  std::unique_ptr<Snapshot> held_back_;  // what a successor published before it took charge
   std::vector<std::weak_ptr<Scope>> holders_;
   std::vector<std::weak_ptr<Pool>> predecessors_;  // that it was made to follow, or that drain in its favour
   bool let_go_ = false;                            // by the last holder
@@ -295,5 +307,21 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool collected_ = false;
   Mutex joining_;
 };
+
+template <typename Each>
+size_t Pool::finish_drain_all(const Each& each) noexcept {
+  for (;;) {
+    std::shared_ptr<Pool> unfinished;
+    TimePoint next = kNever;
+    each([&](const std::shared_ptr<Pool>& pool) {
+      if (!pool->press_to_end(next) && !unfinished) unfinished = pool;
+    });
+    if (!unfinished) break;
+    unfinished->await_end(next);
+  }
+  size_t lost = 0;
+  each([&](const std::shared_ptr<Pool>& pool) { lost += pool->collect_threads(); });
+  return lost;
+}
 
 }  // namespace igor

@@ -1,10 +1,14 @@
 // The part of a pool that is its threads: how they start, run, restart, stop and are left behind.
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <new>
 
 #include "module/activity.h"
 #include "module/log.h"
 #include "module/pool.h"
+#include "module/text.h"
 #include "module/timers.h"
 #include "module/times.h"
 
@@ -24,40 +28,46 @@ uint32_t Pool::staying(const Lock&) const noexcept {
   }));
 }
 
-// How the pool is called in sentences and logs.
-std::string Pool::title() const {
-  return (options_.kind == PoolKind::Requests ? "worker \"" : "background worker \"") + options_.name + "\"";
+// One that has retired, or a new one; null without memory for that.
+WorkerSlot* Pool::free_slot(const Lock&) noexcept {
+  const auto retired = std::find_if(slots_.begin(), slots_.end(),
+                                    [](const auto& one) { return one->state_ == WorkerSlot::State::Stopped; });
+  if (retired != slots_.end()) return retired->get();
+  try {
+    slots_.push_back(std::make_unique<WorkerSlot>(*this, static_cast<uint32_t>(slots_.size())));
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+  return slots_.back().get();
 }
 
-bool Pool::spawn(const Lock& lock, std::string& error) {
+bool Pool::spawn(const Lock& lock, std::string& error) noexcept {
   if (staying(lock) >= options_.max_threads) return true;
   const auto lost = std::count_if(slots_.begin(), slots_.end(),
                                   [](const auto& one) { return one->state_ == WorkerSlot::State::Lost; });
   if (lost > kMostLost) {
-    error = "no more threads for " + title() + ": " + std::to_string(lost) + " of them could not be stopped";
-    no_thread_ = error;
+    put_text(error, {"no more threads for ", title(), ": ", std::to_string(lost), " of them could not be stopped"});
+    put_text(no_thread_, {error});
     return false;
   }
-  const auto retired = std::find_if(slots_.begin(), slots_.end(),
-                                    [](const auto& one) { return one->state_ == WorkerSlot::State::Stopped; });
-  WorkerSlot* slot = retired == slots_.end() ? nullptr : retired->get();
-  if (slot == nullptr) {
-    slots_.push_back(std::make_unique<WorkerSlot>(*this, static_cast<uint32_t>(slots_.size())));
-    slot = slots_.back().get();
+  // Deadlines and supervision need theirs: without it no worker is started.
+  int failed = Timers::global().start();
+  if (WorkerSlot* const slot = failed == 0 ? free_slot(lock) : nullptr) {
+    slot->thread_.join();  // of a retired one: it was past its last use of the lock when it said that it stopped
+    slot->stop_.store(WorkerSlot::Stop::None, std::memory_order_release);
+    slot->state_ = WorkerSlot::State::Starting;
+    slot->since_ = now();
+    char name[16];  // as much as the system keeps
+    const std::string_view prefix = host_.thread_prefix();
+    std::snprintf(name, sizeof name, "%.*s%s", static_cast<int>(prefix.size()), prefix.data(), options_.name.c_str());
+    failed = slot->thread_.start(name, [self = shared_from_this(), slot] { self->run_slot(*slot); }, host_.stack_bytes());
+    if (failed == 0) return true;
+    slot->state_ = WorkerSlot::State::Stopped;  // a slot without a thread must not count as one that may serve
+  } else if (failed == 0) {
+    failed = ENOMEM;
   }
-  slot->thread_.join();  // of a retired one: it was past its last use of the lock when it said that it stopped
-  slot->stop_.store(WorkerSlot::Stop::None, std::memory_order_release);
-  slot->state_ = WorkerSlot::State::Starting;
-  slot->since_ = now();
-  const int failed = slot->thread_.start(
-      std::string(host_.thread_prefix()) + options_.name, [self = shared_from_this(), slot] { self->run_slot(*slot); },
-      host_.stack_bytes());
-  if (failed == 0) return true;
-  slot->state_ = WorkerSlot::State::Stopped;  // a slot without a thread must not count as one that may serve
-  error = (options_.kind == PoolKind::Requests ? "could not start a thread for worker \""
-                                               : "could not start a thread for background worker \"") +
-          options_.name + "\": " + std::strerror(failed);
-  no_thread_ = error;
+  put_text(error, {"could not start a thread for ", title(), ": ", std::strerror(failed)});
+  put_text(no_thread_, {error});
   return false;
 }
 
@@ -144,11 +154,18 @@ bool Pool::somebody_may_serve(const Lock&) const noexcept {
   });
 }
 
-RunOutcome Pool::run_once(WorkerSlot& slot, bool& entered) {
+// A host that runs out of memory has failed like its script.
+RunOutcome Pool::run_once(WorkerSlot& slot, bool& entered) noexcept {
   RunOutcome outcome;
   outcome.failure.reason = Reason::WorkerLost;
-  if (!entered) entered = host_.enter(slot, outcome.failure.message);
-  return entered ? host_.run(slot) : outcome;
+  try {
+    if (!entered) entered = host_.enter(slot, outcome.failure.message);
+    if (entered) outcome = host_.run(slot);
+  } catch (const std::bad_alloc&) {
+    outcome.clean = false;
+    outcome.failure = Failure(Reason::MemoryLimit, {"the process has run out of memory"});
+  }
+  return outcome;
 }
 
 // Until the slot may run again; false when it shall not.
@@ -227,7 +244,7 @@ void Pool::run_slot(WorkerSlot& slot) {
     slot.state_ = WorkerSlot::State::Restarting;
     slot.since_ = ended;
     const bool breaker_open = supervision_.breaker_open();
-    if (outcome.clean && !was_ready) outcome.failure.message = "the script ended before it asked for its first task";
+    if (outcome.clean && !was_ready) outcome.failure.explain({"the script ended before it asked for its first task"});
     if (!outcome.clean || !was_ready) {
       last_failure_ = outcome.failure;
       last_failure_at_ = ended;
@@ -359,8 +376,8 @@ void Pool::interrupt(Lock& lock, WorkerSlot& slot) {
   if (--interrupting_ == 0) life_.notify_all();
 }
 
-// Leaves the thread behind; what it held is to fail.
-std::vector<Ref<Task>> Pool::lose(const Lock& lock, WorkerSlot& slot) {
+// Leaves the thread behind; what it held is to fail, by fail_lost().
+void Pool::lose(const Lock& lock, WorkerSlot& slot) {
   drop_trial(lock, slot);
   stop_pressing(lock, slot);
   slot.state_ = WorkerSlot::State::Lost;
@@ -368,60 +385,67 @@ std::vector<Ref<Task>> Pool::lose(const Lock& lock, WorkerSlot& slot) {
   slot.thread_.abandon();
   dispatch_.leave(lock, slot);
   counters_->crashes.fetch_add(1, std::memory_order_relaxed);
-  std::vector<Ref<Task>> orphans;
-  for (Task* task = slot.running_; task != nullptr; task = task->next_) orphans.emplace_back(task);
-  return orphans;
 }
 
-void Pool::fail_lost(const std::vector<Ref<Task>>& tasks) {
-  for (const Ref<Task>& task : tasks) {
-    Failure failure;
-    failure.reason = Reason::WorkerLost;
-    failure.message = title() + " could not be stopped";
-    task->fail(std::move(failure));
+// The tasks stay in the slot's list, because the script may yet let go of them: each round ends one.
+void Pool::fail_lost(Lock& lock, WorkerSlot& slot) {
+  for (;;) {
+    Task* next = slot.running_;
+    while (next != nullptr && next->ended()) next = next->next_;
+    if (next == nullptr) return;
+    const Ref<Task> task(next);
+    lock.unlock();
+    task->fail(Failure(Reason::WorkerLost, {title(), " could not be stopped"}));
+    lock.lock();
   }
 }
 
 // A thread that does not stop is left behind, and another started in its place.
 void Pool::give_up(Lock& lock, WorkerSlot& slot) {
   const bool replaced = slot.stop_.load(std::memory_order_relaxed) != WorkerSlot::Stop::Retire;
-  const std::vector<Ref<Task>> orphans = lose(lock, slot);
-  std::vector<Ref<Task>> queued;
+  lose(lock, slot);
+  TaskList queued;
   std::string error;
   if (replaced) {
     if (spawn(lock, error)) {
       counters_->restarts_crashed.fetch_add(1, std::memory_order_relaxed);
     } else if (staying(lock) == 0) {
-      queued = give_up_queue(lock, error);
+      queued = give_up_queue(lock);
     }
   }
   life_.notify_all();
+  fail_lost(lock, slot);
   lock.unlock();
-  fail_lost(orphans);
-  for (const Ref<Task>& task : queued) {
-    Failure failure;
-    failure.reason = Reason::WorkerLost;
-    failure.message = error;
-    task->fail(std::move(failure));
-  }
-  LogRecord record;
-  record.logger = "worker";
-  record.level = kLogError;
-  record.message = "worker could not be stopped, its thread is left behind";
-  record.fields = {{"worker", options_.name}, {"thread", slot.label()}, {"script", options_.file}};
-  if (!error.empty()) record.fields.emplace_back("error", error);
-  LogQueue::global().push(std::move(record));
+  fail_all(std::move(queued), Failure(Reason::WorkerLost, {error}));
+  LogQueue::global().push([&] {
+    LogRecord record;
+    record.logger = "worker";
+    record.level = kLogError;
+    record.message = "worker could not be stopped, its thread is left behind";
+    record.fields = {{"worker", options_.name}, {"thread", slot.label()}, {"script", options_.file}};
+    if (!error.empty()) record.fields.emplace_back("error", error);
+    return record;
+  });
   lock.lock();
 }
 
-// No thread is left and none can be started: those who wait are told, what is queued is returned, to fail.
-std::vector<Ref<Task>> Pool::give_up_queue(const Lock& lock, std::string why) {
-  no_thread_ = std::move(why);
+// No thread is left and none can be started (no_thread_ says why): those who wait are told, what is queued is
+// returned, to fail.
+TaskList Pool::give_up_queue(const Lock& lock) {
   refuse_waiting(lock, SendResult::NoThread);
   return dispatch_.take_all(lock, slots_);
 }
 
+void Pool::fail_all(TaskList tasks, const Failure& why) noexcept {
+  while (Ref<Task> task = tasks.pop_front()) task->fail(why);
+}
+
 void Pool::log_run(WorkerSlot& slot, const RunOutcome& outcome, bool was_ready, Duration delay, bool breaker_open) {
+  LogQueue::global().push([&] { return run_record(slot, outcome, was_ready, delay, breaker_open); });
+}
+
+LogRecord Pool::run_record(WorkerSlot& slot, const RunOutcome& outcome, bool was_ready, Duration delay,
+                           bool breaker_open) {
   LogRecord record;
   record.logger = "worker";
   const bool fine = outcome.clean && was_ready;
@@ -453,7 +477,7 @@ void Pool::log_run(WorkerSlot& slot, const RunOutcome& outcome, bool was_ready, 
     record.fields.emplace_back("file", outcome.failure.file);
     record.fields.emplace_back("line", std::to_string(outcome.failure.line));
   }
-  LogQueue::global().push(std::move(record));
+  return record;
 }
 
 void Pool::refuse(const Lock&, Task& task, SendResult why) {
@@ -472,7 +496,7 @@ void Pool::refuse_waiting(const Lock& lock, SendResult why) {
   snapshots_->changed().notify();
 }
 
-void Pool::begin_drain(std::shared_ptr<Pool> successor) {
+void Pool::begin_drain(std::shared_ptr<Pool> successor) noexcept {
   // In a circle tasks would go round for ever.
   for (std::shared_ptr<Pool> one = successor; one; one = one->successor()) {
     if (one.get() != this) continue;
@@ -485,9 +509,9 @@ void Pool::begin_drain(std::shared_ptr<Pool> successor) {
   draining_.store(true, std::memory_order_release);
   drain_began_ = now();
   if (!successor_) refuse_waiting(lock, SendResult::ShuttingDown);
-  std::vector<Ref<Task>> unclaimed = dispatch_.take_all(lock, slots_);
+  TaskList unclaimed = dispatch_.take_all(lock, slots_);
   if (successor_) {
-    for (const Ref<Task>& task : unclaimed) task->holder_.store(successor_.get(), std::memory_order_release);
+    unclaimed.for_each([&](Task& task) { task.holder_.store(successor_.get(), std::memory_order_release); });
     snapshots_->changed().notify();
   }
   for (const auto& slot : slots_) {
@@ -503,31 +527,17 @@ void Pool::begin_drain(std::shared_ptr<Pool> successor) {
     successor_->receive(std::move(unclaimed));
     return;
   }
-  for (const Ref<Task>& task : unclaimed) {
-    Failure failure;
-    failure.reason = Reason::Shutdown;
-    failure.message = title() + " is shutting down";
-    task->fail(std::move(failure));
-  }
+  fail_all(std::move(unclaimed), Failure(Reason::Shutdown, {title(), " is shutting down"}));
 }
 
-size_t Pool::finish_drain() {
-  return finish_drain({shared_from_this()});
+size_t Pool::finish_drain() noexcept {
+  return finish_drain_all([self = shared_from_this()](auto&& end) { end(self); });
 }
 
-size_t Pool::finish_drain(const std::vector<std::shared_ptr<Pool>>& pools) {
-  for (;;) {
-    Pool* unfinished = nullptr;
-    TimePoint next = kNever;
-    for (const auto& pool : pools) {
-      if (!pool->press_to_end(next) && unfinished == nullptr) unfinished = pool.get();
-    }
-    if (unfinished == nullptr) break;
-    unfinished->await_end(next);
-  }
-  size_t lost = 0;
-  for (const auto& pool : pools) lost += pool->collect_threads();
-  return lost;
+size_t Pool::finish_drain(const std::vector<std::shared_ptr<Pool>>& pools) noexcept {
+  return finish_drain_all([&](auto&& end) {
+    for (const auto& pool : pools) end(pool);
+  });
 }
 
 bool Pool::all_ended(const Lock&) const noexcept {
@@ -536,14 +546,14 @@ bool Pool::all_ended(const Lock&) const noexcept {
          });
 }
 
-void Pool::await_end(TimePoint deadline) {
+void Pool::await_end(TimePoint deadline) noexcept {
   Lock lock(mutex_);
   life_.wait_until(lock, deadline, [&] { return all_ended(lock); });
 }
 
 // True when all threads have ended or were given up. Otherwise does what is due, and lowers `next` to
 // when it wants to be called again.
-bool Pool::press_to_end(TimePoint& next) {
+bool Pool::press_to_end(TimePoint& next) noexcept {
   Lock lock(mutex_);
   if (all_ended(lock)) return true;
   const TimePoint at = now();
@@ -563,20 +573,22 @@ bool Pool::press_to_end(TimePoint& next) {
     return all_ended(lock);
   }
 
-  std::vector<Ref<Task>> orphans;
   for (const auto& slot : slots_) {
     if (slot->state_ == WorkerSlot::State::Stopped || slot->state_ == WorkerSlot::State::Lost) continue;
-    for (Ref<Task>& task : lose(lock, *slot)) orphans.push_back(std::move(task));
+    lose(lock, *slot);
+    fail_lost(lock, *slot);
   }
   life_.notify_all();
-  const bool ended = all_ended(lock);  // not while another thread is inside the host
-  lock.unlock();
-  fail_lost(orphans);
-  return ended;
+  return all_ended(lock);  // not while another thread is inside the host
 }
 
-size_t Pool::collect_threads() {
+// Does nothing while some have not ended.
+size_t Pool::collect_threads() noexcept {
   std::lock_guard one_at_a_time(joining_);
+  {
+    Lock lock(mutex_);
+    if (!all_ended(lock)) return 0;
+  }
   size_t lost = 0;
   for (const auto& slot : slots_) {
     {
@@ -593,7 +605,7 @@ size_t Pool::collect_threads() {
 }
 
 // Presses on the timers' thread, and joins what has ended.
-void Pool::finish_drain_later() {
+void Pool::finish_drain_later() noexcept {
   {
     Lock lock(mutex_);
     if (collected_) return;

@@ -4,6 +4,7 @@
 #include "module/log.h"
 #include "module/pool.h"
 #include "module/scope.h"
+#include "module/text.h"
 
 namespace igor {
 
@@ -39,45 +40,45 @@ std::vector<std::shared_ptr<Scope>> Pool::holders() const {
 // --- operation -------------------------------------------------------------------------------------
 
 // Waits for nobody.
-void Pool::hold_back(Lock& lock, Hold hold) {
+void Pool::hold_back(Lock& lock, Hold hold) noexcept {
   hold_ = hold;
   dispatch_.pause(lock, slots_);
   if (hold != Hold::Drained) return;
   for (const auto& slot : slots_) stop_slot(lock, *slot, WorkerSlot::Stop::Retire);
 }
 
-bool Pool::pause(std::string& error) {
+bool Pool::pause(std::string& error) noexcept {
   Lock lock(mutex_);
   if (options_.kind == PoolKind::Requests) {
-    error = title() + " answers HTTP requests: it cannot be paused, only restarted";
+    put_text(error, {title(), " answers HTTP requests: it cannot be paused, only restarted"});
     return false;
   }
   if (draining()) {
-    error = title() + " is shutting down";
+    put_text(error, {title(), " is shutting down"});
     return false;
   }
   if (hold_ == Hold::None) hold_back(lock, Hold::Paused);
   return true;
 }
 
-bool Pool::drain(std::string& error) {
+bool Pool::drain(std::string& error) noexcept {
   Lock lock(mutex_);
   if (options_.kind == PoolKind::Requests) {
-    error = title() + " answers HTTP requests: it cannot be drained, only restarted";
+    put_text(error, {title(), " answers HTTP requests: it cannot be drained, only restarted"});
     return false;
   }
   if (draining()) {
-    error = title() + " is shutting down";
+    put_text(error, {title(), " is shutting down"});
     return false;
   }
   if (hold_ != Hold::Drained) hold_back(lock, Hold::Drained);
   return true;
 }
 
-bool Pool::resume(std::string& error) {
+bool Pool::resume(std::string& error) noexcept {
   Lock lock(mutex_);
   if (draining()) {
-    error = title() + " is shutting down";
+    put_text(error, {title(), " is shutting down"});
     return false;
   }
   if (hold_ == Hold::None) return true;
@@ -88,20 +89,15 @@ bool Pool::resume(std::string& error) {
   const uint32_t wanted = std::max(options_.num, waiting > 0 ? 1u : 0u);
   bool started = true;
   while (started && staying(lock) < wanted) started = spawn(lock, error);
-  std::vector<Ref<Task>> hopeless;
-  if (!started && staying(lock) == 0) hopeless = give_up_queue(lock, error);
+  TaskList hopeless;
+  if (!started && staying(lock) == 0) hopeless = give_up_queue(lock);
   arm_reoffer(lock);
   lock.unlock();
-  for (const Ref<Task>& task : hopeless) {
-    Failure failure;
-    failure.reason = Reason::WorkerLost;
-    failure.message = error;
-    task->fail(std::move(failure));
-  }
+  fail_all(std::move(hopeless), Failure(Reason::WorkerLost, {error}));
   return started;
 }
 
-bool Pool::restart_worker(uint32_t index) {
+bool Pool::restart_worker(uint32_t index) noexcept {
   Lock lock(mutex_);
   if (index >= slots_.size()) return false;
   WorkerSlot& slot = *slots_[index];
@@ -116,15 +112,15 @@ bool Pool::restart(std::string& error) {
   {
     Lock lock(mutex_);
     if (draining()) {
-      error = title() + " is shutting down";
+      put_text(error, {title(), " is shutting down"});
       return false;
     }
     if (hold_ == Hold::Drained) {
-      error = title() + " is drained: resume it instead";
+      put_text(error, {title(), " is drained: resume it instead"});
       return false;
     }
     if (restarting_) {
-      error = title() + " is being restarted already";
+      put_text(error, {title(), " is being restarted already"});
       return false;
     }
     restarting_ = true;
@@ -132,49 +128,60 @@ bool Pool::restart(std::string& error) {
     paused = hold_ == Hold::Paused;
   }
   const auto self = shared_from_this();
+  // However this ends, the memory's end included.
+  struct Mark {
+    Pool& pool;
+    ~Mark() {
+      Lock lock(pool.mutex_);
+      pool.restarting_ = pool.replaced_ = false;
+    }
+  } mark{*this};
   const std::shared_ptr<Scope> home_before = home();
   const auto successor = create(options_, host_, home_before, self);
-  const auto done = [&] {
-    Lock lock(mutex_);
-    restarting_ = replaced_ = false;
-  };
-  // From here on whoever closes the last scope that holds it waits for its threads too.
-  std::vector<std::shared_ptr<Scope>> scopes = holders();
-  std::erase_if(scopes, [&](const auto& scope) { return !scope->attach(successor); });
-  const auto drop = [&] {
-    successor->begin_drain();
-    successor->finish_drain();
-    for (const auto& scope : scopes) scope->detach(successor);
-    done();
-    return false;
-  };
-  if (scopes.empty()) {
-    error = title() + " is not in use any more";
-    done();
+  // The successor and the scopes that it is attached to: whoever closes the last of these waits for its threads too.
+  // Dropped unless it comes into its place.
+  struct Trial {
+    const std::shared_ptr<Pool>& successor;
+    std::vector<std::shared_ptr<Scope>> scopes;
+    bool in_place = false;
+
+    void attach(std::vector<std::shared_ptr<Scope>> holders) {
+      scopes.reserve(scopes.size() + holders.size());
+      for (auto& scope : holders) {
+        if (std::find(scopes.begin(), scopes.end(), scope) != scopes.end()) continue;
+        if (scope->attach(successor)) scopes.push_back(std::move(scope));
+      }
+    }
+    ~Trial() {
+      if (in_place) return;
+      successor->begin_drain();
+      successor->finish_drain();
+      for (const auto& scope : scopes) scope->detach(successor);
+    }
+  } trial{successor, {}};
+  trial.attach(holders());
+  if (trial.scopes.empty()) {
+    put_text(error, {title(), " is not in use any more"});
     return false;
   }
   Failure failure;
   const uint32_t count = wanted == 0 ? 0 : std::max(wanted, options_.num);
-  if (!successor->start(count, error)) return drop();
+  if (!successor->start(count, error)) return false;
   if (!successor->wait_ready(count, after(now(), options_.boot_timeout), error, failure)) {
     if (failure.line != 0) error += " in " + failure.file + " on line " + std::to_string(failure.line);
-    return drop();
+    return false;
   }
-  if (paused && !successor->pause(error)) return drop();
+  if (paused && !successor->pause(error)) return false;
   // A reload may have come to hold it while the new one started; from here on it gets the new one.
   {
     Lock lock(mutex_);
     replaced_ = true;
   }
-  for (auto& scope : holders()) {
-    if (std::find(scopes.begin(), scopes.end(), scope) != scopes.end()) continue;
-    if (scope->attach(successor)) scopes.push_back(std::move(scope));
-  }
-  bool in_place = false;
-  for (const auto& scope : scopes) in_place = scope->replace(self, successor) || in_place;
-  if (!in_place) {
-    error = title() + " is not in use any more";
-    return drop();
+  trial.attach(holders());
+  for (const auto& scope : trial.scopes) trial.in_place = scope->replace(self, successor) || trial.in_place;
+  if (!trial.in_place) {
+    put_text(error, {title(), " is not in use any more"});
+    return false;
   }
   counters_->restarts_restarted.fetch_add(wanted, std::memory_order_relaxed);
   if (const auto today = home(); today != home_before) successor->move_home(today);  // a reload kept the pool
@@ -191,16 +198,21 @@ bool Pool::restart(std::string& error) {
   if (hold == Hold::Paused && !paused) successor->pause(ignored);
   if (hold == Hold::Drained) successor->drain(ignored);
   // Not before: whoever lets go last drains, and knows of no successor.
-  for (const auto& scope : scopes) let_go(*scope);
+  for (const auto& scope : trial.scopes) let_go(*scope);
   finish_drain_later();
-  done();
   return true;
 }
 
-void Pool::follows(const std::shared_ptr<Pool>& predecessor) {
+void Pool::follows(const std::shared_ptr<Pool>& predecessor) noexcept {
   Lock lock(mutex_);
+  const auto is_it = [&](const std::weak_ptr<Pool>& one) { return one.lock() == predecessor; };
   std::erase_if(predecessors_, [](const auto& one) { return one.expired(); });
-  predecessors_.push_back(predecessor);
+  if (std::any_of(predecessors_.begin(), predecessors_.end(), is_it)) return;
+  try {
+    predecessors_.push_back(predecessor);
+  } catch (const std::bad_alloc&) {
+    // Then reports lack what is left of it: it drains all the same.
+  }
 }
 
 // All that went before it and are still there, each once: a reload and a restart at the same time make two ways to one.

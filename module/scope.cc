@@ -23,16 +23,27 @@ bool Scope::add(PoolOptions options, std::string& error) {
     catch_all_ = std::move(options);
     return true;
   }
-  const std::string name = options.name;
   const bool requests = options.kind == PoolKind::Requests;
   Pools& pools = requests ? request_pools_ : pools_;
-  if (pools.contains(name)) {
-    error = (requests ? "two workers named \"" : "two background workers named \"") + name +
+  if (pools.contains(options.name)) {
+    error = (requests ? "two workers named \"" : "two background workers named \"") + options.name +
             "\" in one scope: names must differ";
     return false;
   }
-  pools.emplace(name, obtain(std::move(options)));
+  put(pools, std::move(options));
   return true;
+}
+
+// The place comes first: a pool that is held must be in the map, for who closes the scope to let go of it.
+std::shared_ptr<Pool> Scope::put(Pools& pools, PoolOptions options) {
+  const auto place = pools.try_emplace(options.name).first;
+  try {
+    place->second = obtain(std::move(options));
+  } catch (...) {
+    pools.erase(place);
+    throw;
+  }
+  return place->second;
 }
 
 // The predecessor's pool when it is the same, else a new one. Under the lock.
@@ -103,8 +114,7 @@ std::shared_ptr<Pool> Scope::make_named(std::string_view name) {
   options.catch_all = true;
   options.num = 0;
   options.max_threads = 1;
-  auto pool = obtain(std::move(options));
-  pools_.emplace(name, pool);
+  auto pool = put(pools_, std::move(options));
   ++catch_all_made_;
   return pool;
 }
@@ -142,18 +152,23 @@ std::shared_ptr<Scope> Scope::successor() {
   return successor_;
 }
 
-void Scope::started() {
-  for (const auto& pool : pools()) pool->move_home(weak_from_this());
+Scope::Start Scope::prepare_start() {
+  // What a catch-all of the predecessor has made comes over as well.
+  if (const auto predecessor = predecessor_.lock()) {
+    for (const auto& pool : predecessor->pools()) successor_of(pool);
+  }
+  return pools();
+}
+
+void Scope::started(Start start) noexcept {
+  for (const auto& pool : start) pool->move_home(weak_from_this());
   const auto predecessor = predecessor_.lock();
   if (!predecessor) return;
-  for (const auto& pool : predecessor->pools()) {
-    if (const auto own = successor_of(pool); own == pool) own->move_home(weak_from_this());
-  }
   std::unique_lock lock(predecessor->mutex_);
   predecessor->successor_ = shared_from_this();
 }
 
-void Scope::close() {
+void Scope::close() noexcept {
   std::unique_lock lock(mutex_);
   closed_ = true;
 }
@@ -161,12 +176,13 @@ void Scope::close() {
 bool Scope::attach(const std::shared_ptr<Pool>& pool) {
   std::unique_lock lock(mutex_);
   std::erase_if(attached_, [](const auto& one) { return one->finished(); });
+  attached_.reserve(attached_.size() + 1);
   if (closed_ || !pool->hold(shared_from_this())) return false;
   attached_.push_back(pool);
   return true;
 }
 
-void Scope::detach(const std::shared_ptr<Pool>& pool) {
+void Scope::detach(const std::shared_ptr<Pool>& pool) noexcept {
   {
     std::unique_lock lock(mutex_);
     std::erase(attached_, pool);
@@ -174,7 +190,7 @@ void Scope::detach(const std::shared_ptr<Pool>& pool) {
   pool->let_go(*this);
 }
 
-bool Scope::replace(const std::shared_ptr<Pool>& old, const std::shared_ptr<Pool>& next) {
+bool Scope::replace(const std::shared_ptr<Pool>& old, const std::shared_ptr<Pool>& next) noexcept {
   std::unique_lock lock(mutex_);
   Pools& pools = old->options().kind == PoolKind::Requests ? request_pools_ : pools_;
   const auto place = pools.find(old->options().name);
@@ -185,9 +201,14 @@ bool Scope::replace(const std::shared_ptr<Pool>& old, const std::shared_ptr<Pool
   return true;
 }
 
-std::vector<std::shared_ptr<Pool>> Scope::attached() {
+size_t Scope::attached_count() noexcept {
   std::shared_lock lock(mutex_);
-  return attached_;
+  return attached_.size();
+}
+
+std::shared_ptr<Pool> Scope::attached(size_t index) noexcept {
+  std::shared_lock lock(mutex_);
+  return index < attached_.size() ? attached_[index] : nullptr;
 }
 
 }  // namespace igor

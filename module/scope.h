@@ -51,44 +51,53 @@ class Scope : public std::enable_shared_from_this<Scope> {
   // Every pool made so far, of both kinds, catch-all ones included; not those of the fallback.
   std::vector<std::shared_ptr<Pool>> pools();
 
+  // The pools whose home this is to be.
+  using Start = std::vector<std::shared_ptr<Pool>>;
+  Start prepare_start();
   // The configuration runs: this is the home of all its pools now, and the predecessor's successor.
-  void started();
+  void started(Start start) noexcept;
   // What stands here in the place of a pool of the predecessor: perhaps itself. Null: nothing.
   std::shared_ptr<Pool> successor_of(const std::shared_ptr<Pool>& pool);
   // The newest that started after this one; null when none did, or it is closed.
   std::shared_ptr<Scope> successor();
   // No pool is made from here on.
-  void close();
+  void close() noexcept;
+  // After close(): calls visit(pool, attached) for every pool that it holds, without a lock.
+  template <typename Visit>
+  void for_each_held(Visit&& visit);
 
   // A pool that is held without being in the map: one that is about to take another's place, and, after
   // replace(), the one whose place was taken, until it has ended. False when closed.
   bool attach(const std::shared_ptr<Pool>& pool);
-  void detach(const std::shared_ptr<Pool>& pool);
-  // False when `old` is not (or no longer) in the map, or the scope is closed.
-  bool replace(const std::shared_ptr<Pool>& old, const std::shared_ptr<Pool>& next);
-  std::vector<std::shared_ptr<Pool>> attached();
+  void detach(const std::shared_ptr<Pool>& pool) noexcept;
+  // Of one that is attached: allocates nothing. False when `old` is not (or no longer) in the map, or the scope is
+  // closed.
+  bool replace(const std::shared_ptr<Pool>& old, const std::shared_ptr<Pool>& next) noexcept;
 
   static constexpr uint32_t kCatchAllNames = 16;
 
  private:
-  Lookup make_from_catch_all(std::string_view name, std::shared_ptr<Pool>& pool);
-  std::shared_ptr<Pool> make_named(std::string_view name);
-  std::shared_ptr<Pool> obtain(PoolOptions options);
-  bool has_workers();
-  bool closed();
-  Lookup find_here(std::string_view name, std::shared_ptr<Pool>& pool);
-
   struct Hash {
     using is_transparent = void;
     size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
   };
+  using Pools = std::unordered_map<std::string, std::shared_ptr<Pool>, Hash, std::equal_to<>>;
+
+  Lookup make_from_catch_all(std::string_view name, std::shared_ptr<Pool>& pool);
+  std::shared_ptr<Pool> make_named(std::string_view name);
+  std::shared_ptr<Pool> obtain(PoolOptions options);
+  std::shared_ptr<Pool> put(Pools& pools, PoolOptions options);
+  size_t attached_count() noexcept;
+  std::shared_ptr<Pool> attached(size_t index) noexcept;
+  bool has_workers();
+  bool closed();
+  Lookup find_here(std::string_view name, std::shared_ptr<Pool>& pool);
 
   const std::string label_;
   const std::shared_ptr<Scope> fallback_;
   WorkerHost& host_;
   const std::weak_ptr<Scope> predecessor_;
   SharedMutex mutex_;
-  using Pools = std::unordered_map<std::string, std::shared_ptr<Pool>, Hash, std::equal_to<>>;
   Pools pools_;  // of tasks
   Pools request_pools_;
   std::vector<std::shared_ptr<Pool>> attached_;
@@ -97,5 +106,16 @@ class Scope : public std::enable_shared_from_this<Scope> {
   uint32_t catch_all_made_ = 0;
   bool closed_ = false;
 };
+
+template <typename Visit>
+void Scope::for_each_held(Visit&& visit) {
+  // Once it is closed nobody changes the maps any more.
+  for (const auto& [name, pool] : pools_) visit(pool, false);
+  for (const auto& [name, pool] : request_pools_) visit(pool, false);
+  // Those that are attached may still be detached: from the end, so that none is missed when the others move up.
+  for (size_t left = attached_count(); left > 0; --left) {
+    if (const auto pool = attached(left - 1)) visit(pool, true);
+  }
+}
 
 }  // namespace igor

@@ -33,7 +33,8 @@ void SnapshotStore::replace(const Snapshot* next) noexcept {
   if (snapshot != nullptr) snapshot->give_up(Snapshot::kBias - static_cast<int64_t>(old >> 48));
 }
 
-bool SnapshotStore::publish(Payload payload) {
+bool SnapshotStore::publish(std::unique_ptr<Snapshot> next) noexcept {
+  const Payload& payload = next->payload();
   std::lock_guard lock(publishing_);
   const uint64_t last = version_.load(std::memory_order_relaxed);
   if (last != 0) {
@@ -44,7 +45,9 @@ bool SnapshotStore::publish(Payload payload) {
     if (same_size && (current.size() == 0 || std::memcmp(current.data(), payload.data(), current.size()) == 0))
       return false;
   }
-  replace(new Snapshot(std::move(payload), last + 1));
+  next->version_ = last + 1;
+  next->published_ = now();
+  replace(next.release());
   version_.store(last + 1, std::memory_order_release);
   changed_.notify();
   return true;

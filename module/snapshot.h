@@ -20,6 +20,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "module/clock.h"
 #include "module/payload.h"
@@ -31,7 +32,7 @@ namespace igor {
 
 class Snapshot {
  public:
-  Snapshot(Payload payload, uint64_t version) : payload_(std::move(payload)), version_(version), published_(now()) {}
+  explicit Snapshot(Payload payload) noexcept : payload_(std::move(payload)) {}
 
   const Payload& payload() const noexcept { return payload_; }
   uint64_t version() const noexcept { return version_; }
@@ -49,8 +50,8 @@ class Snapshot {
   }
 
   const Payload payload_;
-  const uint64_t version_;
-  const TimePoint published_;
+  uint64_t version_ = 0;  // this and the next: written before it is published
+  TimePoint published_{};
   mutable Atomic<int64_t> count_{kBias};  // the store's, while it is the current one
 };
 
@@ -66,8 +67,11 @@ class SnapshotStore {
   // Of the latest snapshot; 0 when there is none.
   uint64_t version() const noexcept { return version_.load(std::memory_order_acquire); }
 
+  // What publish() takes: to be made where it does no harm that there may be no memory for it.
+  static std::unique_ptr<Snapshot> prepare(Payload payload) { return std::make_unique<Snapshot>(std::move(payload)); }
   // Replaces the latest snapshot. False, and nothing changes, when the payload is the same to the byte.
-  bool publish(Payload payload);
+  bool publish(std::unique_ptr<Snapshot> next) noexcept;
+  bool publish(Payload payload) { return publish(prepare(std::move(payload))); }
 
   // For those who wait for the first snapshot: notified with each, and by the pool when there will be none.
   Wakeup& changed() noexcept { return changed_; }

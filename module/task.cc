@@ -22,7 +22,7 @@ Task::Task(std::shared_ptr<Pool> pool, Payload payload, uint32_t max_updates, Re
 
 Task::~Task() = default;
 
-bool Task::end(std::unique_lock<Mutex>& lock, TaskState state) {
+bool Task::end(std::unique_lock<Mutex>& lock, TaskState state) noexcept {
   if (ended()) {
     lock.unlock();
     return false;
@@ -43,7 +43,7 @@ bool Task::end(std::unique_lock<Mutex>& lock, TaskState state) {
   return true;
 }
 
-Task::ReadResult Task::read(Payload& update, TimePoint deadline, Interrupt* interrupt) {
+Task::ReadResult Task::read(Payload& update, TimePoint deadline, Interrupt* interrupt) noexcept {
   std::unique_lock lock(mutex_);
   for (;;) {
     if (!updates_.empty()) {
@@ -98,11 +98,11 @@ int Task::worker_fd() {
   return worker_wakeup_.fd(ended());
 }
 
-void Task::cancel() {
+void Task::cancel() noexcept {
   std::unique_lock lock(mutex_);
   if (!ended()) {
     failure_.reason = Reason::Abandoned;
-    failure_.message = "cancelled by its sender";
+    failure_.explain({"cancelled by its sender"});
   }
   updates_.clear();  // what the sender will never read is freed now, not when the worker lets go
   const bool was_pending = state() == TaskState::Pending;
@@ -110,11 +110,11 @@ void Task::cancel() {
   if (first && was_pending) Pool::withdraw(*this);
 }
 
-bool Task::cancel(std::string reason) {
+bool Task::cancel(std::string_view reason) noexcept {
   std::unique_lock lock(mutex_);
   if (!ended()) {
     failure_.reason = Reason::Abandoned;
-    failure_.message = std::move(reason);
+    failure_.explain({reason});
   }
   const bool was_pending = state() == TaskState::Pending;
   const bool first = end(lock, TaskState::Cancelled);
@@ -122,7 +122,7 @@ bool Task::cancel(std::string reason) {
   return first;
 }
 
-Task::UpdateResult Task::update(Payload update, Interrupt* interrupt) {
+Task::UpdateResult Task::update(Payload update, Interrupt* interrupt) noexcept {
   std::unique_lock lock(mutex_);
   for (;;) {
     // Before the conditions, not after: draining is not under this lock, so its notification may come
@@ -146,23 +146,23 @@ Task::UpdateResult Task::update(Payload update, Interrupt* interrupt) {
   return UpdateResult::Sent;
 }
 
-bool Task::complete(Payload result) {
+bool Task::complete(Payload result) noexcept {
   std::unique_lock lock(mutex_);
   if (!ended()) result_ = std::move(result);
   return end(lock, TaskState::Completed);
 }
 
-bool Task::fail(Failure failure) {
+bool Task::fail(Failure failure) noexcept {
   std::unique_lock lock(mutex_);
   if (!ended()) failure_ = std::move(failure);
   return end(lock, TaskState::Failed);
 }
 
-bool Task::time_out() {
+bool Task::time_out() noexcept {
   std::unique_lock lock(mutex_);
   if (!ended()) {
     failure_.reason = Reason::Deadline;
-    failure_.message = "the task's time ran out";
+    failure_.explain({"the task's time ran out"});
   }
   deadline_timer_ = 0;  // it is what called
   const bool was_pending = state() == TaskState::Pending;

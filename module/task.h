@@ -19,6 +19,9 @@
 // A task that nobody had claimed moves to the successor of its pool when that drains: holder() says whose lock
 // guards the links now. Its counters stay those of pool(), which are the successor's too.
 //
+// Only making one allocates: whatever happens to it afterwards works without memory, too (an end's message is
+// then left out).
+//
 // Locks: mutex_ guards state, FIFO, failure, timer and the level of both wake-ups. It is a leaf but for
 // being taken under the pool's lock: pool -> task, never the reverse. The links at the end belong to the
 // pool and are guarded by its lock. payload() is the worker's alone once it runs.
@@ -26,6 +29,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "module/clock.h"
 #include "module/failure.h"
@@ -63,7 +67,7 @@ class Task final : public RefCounted<Task> {
 
   // The next update, or how the task ended once all were read (again and again). Blocks until then,
   // the deadline (kNever: none; now or earlier: a poll), or the interrupt.
-  ReadResult read(Payload& update, TimePoint deadline, Interrupt* interrupt);
+  ReadResult read(Payload& update, TimePoint deadline, Interrupt* interrupt) noexcept;
   bool readable();  // an update or the end is there
   bool drained();   // ended, and every update was read
   // Readable iff readable(); made by the first call. -1 with errno.
@@ -74,10 +78,10 @@ class Task final : public RefCounted<Task> {
   // several tasks at once. Null ends it; the group must be alive until then.
   void watch(Wakeup* group);
   // The sender is through: cancels a task that has not ended, drops what was not read.
-  void cancel();
+  void cancel() noexcept;
   // The same by somebody else, who gives the reason: the sender reads what was sent so far, then that. False:
   // it had ended already.
-  bool cancel(std::string reason);
+  bool cancel(std::string_view reason) noexcept;
   // After ReadResult::Failed.
   const Failure& failure() const noexcept { return failure_; }
   // After ReadResult::Completed: what complete() was given; empty when nothing.
@@ -90,9 +94,9 @@ class Task final : public RefCounted<Task> {
   Payload& payload() noexcept { return payload_; }
   // Blocks while the FIFO is full; ends that wait with Closed (the task has ended), Draining (the pool
   // is to stop) or Interrupted.
-  UpdateResult update(Payload update, Interrupt* interrupt);
-  bool complete(Payload result);  // false: it had ended already
-  bool fail(Failure failure);
+  UpdateResult update(Payload update, Interrupt* interrupt) noexcept;
+  bool complete(Payload result) noexcept;  // false: it had ended already
+  bool fail(Failure failure) noexcept;
   // For the worker's stream: readable iff the task ended by another's doing.
   int worker_fd();
 
@@ -100,7 +104,7 @@ class Task final : public RefCounted<Task> {
 
   // Pending -> Running, on the worker's thread. False when the task has ended (cancelled) meanwhile.
   bool start(WorkerSlot& slot);
-  bool time_out();
+  bool time_out() noexcept;
   // Makes a blocked update() look at its conditions again.
   void wake_worker() noexcept { worker_wakeup_.notify(); }
 
@@ -108,10 +112,11 @@ class Task final : public RefCounted<Task> {
   friend class Dispatch;
   friend class Mailbox;
   friend class Pool;
+  friend class TaskList;
   friend class WorkerSlot;
 
   // Takes the transition if the task has not ended yet; with the lock held on entry, not on return.
-  bool end(std::unique_lock<Mutex>& lock, TaskState state);
+  bool end(std::unique_lock<Mutex>& lock, TaskState state) noexcept;
 
   // The pool whose lock guards the links: pool(), or one that succeeded it. Changed under the old holder's lock.
   Pool* holder() const noexcept { return holder_.load(std::memory_order_acquire); }

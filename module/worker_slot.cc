@@ -2,6 +2,7 @@
 
 #include "module/activity.h"
 #include "module/pool.h"
+#include "module/text.h"
 
 namespace igor {
 
@@ -39,9 +40,9 @@ void WorkerSlot::handled(Duration waited, Duration took) {
   pool_.task_completed(lock);
 }
 
-void WorkerSlot::set_activity(std::string_view what, TimePoint at) {
+void WorkerSlot::set_activity(std::initializer_list<std::string_view> what, TimePoint at) noexcept {
   std::lock_guard lock(activity_mutex_);
-  activity_.assign(what);
+  put_text(activity_, what, {});
   activity_since_ = at;
 }
 

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -69,7 +70,8 @@ class WorkerSlot {
   // What the script holds now, between two pieces of work. Beyond max_memory the worker is recycled.
   void memory_held(uint64_t bytes);
   // What it does now, for people to read ("GET /x"); empty: nothing. `at` is when that began.
-  void set_activity(std::string_view what, TimePoint at);
+  // Without memory for it nothing is to be read.
+  void set_activity(std::initializer_list<std::string_view> what, TimePoint at) noexcept;
 
   // Asks for the next signal without blocking. Stop comes first; Task means that claim() has one.
   Signal poll_signal();

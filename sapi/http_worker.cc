@@ -90,9 +90,7 @@ void HttpWorker::begin(HttpRequest& request) {
   {
     // Without the query: it may hold what is not for everybody who looks at a report.
     const std::string_view uri = request.request_uri();
-    std::string what(request.method());
-    what.append(" ").append(uri.substr(0, std::min(uri.find('?'), size_t{256})));
-    slot_.set_activity(what, began_);
+    slot_.set_activity({request.method(), " ", uri.substr(0, std::min(uri.find('?'), size_t{256}))}, began_);
   }
   state_.deactivate_idle();
   serving_ = true;

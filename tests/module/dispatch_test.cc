@@ -261,10 +261,10 @@ TEST_F(DispatchTest, TakeAllFindsOfferedAndQueued) {
   const auto offered = make(), queued = make();
   dispatch.submit(lock, *offered);
   dispatch.submit(lock, *queued);
-  const auto all = dispatch.take_all(lock, slots);
-  ASSERT_EQ(all.size(), 2u);
-  EXPECT_EQ(all[0].get(), offered.get());
-  EXPECT_EQ(all[1].get(), queued.get());
+  TaskList all = dispatch.take_all(lock, slots);
+  EXPECT_EQ(all.pop_front().get(), offered.get());
+  EXPECT_EQ(all.pop_front().get(), queued.get());
+  EXPECT_TRUE(all.empty());
   EXPECT_FALSE(dispatch.take(lock, slot(0)));
   EXPECT_FALSE(dispatch.wants_reoffer(lock));
 }

@@ -368,8 +368,8 @@ TEST(PoolOperation, RequestsCountAsWellAndRecycleAfterMaxTasks) {
     script.slot.ready();
     while (!script.slot.stopping()) {
       if (FakeHost::run_number() == 1) {
-        script.slot.set_activity("GET /x", now());
-        script.slot.set_activity("", now());
+        script.slot.set_activity({"GET /x"}, now());
+        script.slot.set_activity({}, now());
         script.slot.handled(milliseconds(1), milliseconds(2));
         continue;
       }
