@@ -60,7 +60,8 @@ bool Pool::spawn(const Lock& lock, std::string& error) noexcept {
     char name[16];  // as much as the system keeps
     const std::string_view prefix = host_.thread_prefix();
     std::snprintf(name, sizeof name, "%.*s%s", static_cast<int>(prefix.size()), prefix.data(), options_.name.c_str());
-    failed = slot->thread_.start(name, [self = shared_from_this(), slot] { self->run_slot(*slot); }, host_.stack_bytes());
+    failed =
+        slot->thread_.start(name, [self = shared_from_this(), slot] { self->run_slot(*slot); }, host_.stack_bytes());
     if (failed == 0) return true;
     slot->state_ = WorkerSlot::State::Stopped;  // a slot without a thread must not count as one that may serve
   } else if (failed == 0) {
@@ -190,8 +191,8 @@ void blame_overdue(uint64_t task, RunOutcome& outcome) {
   outcome.clean = false;
   if (outcome.failure.reason != Reason::Shutdown && outcome.failure.reason != Reason::Exited) return;
   outcome.failure.reason = Reason::Deadline;
-  outcome.failure.message =
-      "interrupted: task " + std::to_string(task) + " had run out of time and the script went on with it";
+  outcome.failure.explain(
+      {"interrupted: task ", std::to_string(task), " had run out of time and the script went on with it"});
 }
 }  // namespace
 

@@ -160,8 +160,8 @@ void WorkerSlot::script_ended(const Failure& failure) {
   Failure why = failure;
   if (stop_.load(std::memory_order_relaxed) == Stop::Overdue && why.reason == Reason::Shutdown) {
     why.reason = Reason::Exited;
-    why.message = "the worker was interrupted because another task that it held, " + std::to_string(overdue_task_) +
-                  ", had run out of time";
+    why.explain({"the worker was interrupted because another task that it held, ", std::to_string(overdue_task_),
+                 ", had run out of time"});
   } else if (stopping() && why.reason == Reason::Exited) {
     why.reason = Reason::Shutdown;
   }

@@ -2,6 +2,10 @@
 // descriptors; and a log that keeps nothing. Linked in the place of module/os_thread.cc, timers.cc, activity.cc and
 // log.cc.
 #include <cstdlib>
+#include <functional>
+#include <memory>
+#include <string>
+#include <type_traits>
 
 #include "module/activity.h"
 #include "module/clock.h"
@@ -18,6 +22,12 @@ namespace {
 // Made before any execution, so that none is thought to leak them.
 Timers timers;
 LogQueue queue;
+
+// The scheduler keeps what it runs in a std::function.
+template <typename Function>
+std::function<void()> copyable(Function&& function) {
+  return [shared = std::make_shared<std::decay_t<Function>>(std::move(function))] { (*shared)(); };
+}
 }  // namespace
 
 TimePoint now() noexcept {
@@ -30,8 +40,8 @@ OsThread::~OsThread() {
   if (started_) std::abort();
 }
 
-int OsThread::start(const std::string& name, std::function<void()> body, size_t) {
-  handle_ = Scheduler::current()->spawn(name, std::move(body));
+int OsThread::start(std::string_view name, Body body, size_t) noexcept {
+  handle_ = Scheduler::current()->spawn(std::string(name), copyable(std::move(body)));
   started_ = true;
   return 0;
 }
@@ -61,11 +71,15 @@ Timers& Timers::global() {
 
 Timers::~Timers() = default;
 
-Timers::Id Timers::schedule(TimePoint at, std::function<void()> function) {
-  return Scheduler::current()->set_timer(at, std::move(function));
+int Timers::start() noexcept {
+  return 0;
 }
 
-void Timers::cancel(Id id) {
+Timers::Id Timers::schedule(TimePoint at, Function function) noexcept {
+  return Scheduler::current()->set_timer(at, copyable(std::move(function)));
+}
+
+void Timers::cancel(Id id) noexcept {
   if (Scheduler::current() != nullptr) Scheduler::current()->cancel_timer(id);
 }
 
@@ -76,6 +90,7 @@ LogQueue& LogQueue::global() {
 }
 
 void LogQueue::push(LogRecord) noexcept {}
+void LogQueue::count_dropped() noexcept {}
 
 // --- spinning: never, since nobody else runs meanwhile -----------------------------------------------------
 
