@@ -61,7 +61,11 @@ func serveExchange[X exchange](w http.ResponseWriter, r *http.Request, x X, b *r
 		case bridge.EventOutput, bridge.EventFinished:
 			finished := event.Kind == bridge.EventFinished
 			if finished && event.Flags&bridge.Refused != 0 {
-				if wroteHead || gone {
+				if wroteHead && !gone {
+					// The rest of the answer is lost: what was sent must not pass for the whole.
+					panic(http.ErrAbortHandler)
+				}
+				if gone {
 					return nil
 				}
 				if err := r.Context().Err(); err != nil {

@@ -406,6 +406,19 @@ func TestExchangeRefusals(t *testing.T) {
 	}
 }
 
+func TestExchangeCutsAnAnswerWhoseRestIsLost(t *testing.T) {
+	defer func() {
+		if got := recover(); got != http.ErrAbortHandler {
+			t.Errorf("recovered %v, want the connection to be cut", got)
+		}
+	}()
+	_, err := play(t, httptest.NewRecorder(), request("GET", "/", nil),
+		step{event: bridge.Event{Kind: bridge.EventOutput, Flags: bridge.HasHeaders, Status: 200, Body: []byte("a part")}},
+		step{event: bridge.Event{Kind: bridge.EventFinished, Flags: bridge.Refused}},
+	)
+	t.Errorf("returned with %v", err)
+}
+
 // goneWriter fails as a connection does whose client left.
 type goneWriter struct{ *httptest.ResponseRecorder }
 

@@ -54,6 +54,9 @@ class LogQueue {
     }
   }
 
+  // A record that could not even be made.
+  void count_dropped() noexcept;
+
   enum class Next { Record, Timeout, Closed };
   // Blocks for at most `timeout_ms`. `dropped` is the number lost since the last record read.
   Next next(uint32_t timeout_ms, LogRecord& record, uint64_t& dropped);
@@ -67,8 +70,6 @@ class LogQueue {
   void reopen();
 
  private:
-  void count_dropped() noexcept;
-
   Mutex mutex_;
   Condition readable_;
   Condition writable_;

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "php-api/no_memory.h"
 #include "sapi/php_thread.h"
 #include "sapi/zend.h"
 
@@ -61,11 +62,11 @@ void own_putenv(INTERNAL_FUNCTION_PARAMETERS) {
     RETURN_THROWS();
   }
   const auto* const equals = static_cast<const char*>(memchr(setting, '=', size));
-  if (equals == nullptr) {
-    change({setting, size}, nullptr, 0);
-  } else {
-    change({setting, static_cast<size_t>(equals - setting)}, equals + 1,
-           size - static_cast<size_t>(equals + 1 - setting));
+  const size_t name_size = equals == nullptr ? size : static_cast<size_t>(equals - setting);
+  const size_t value_size = equals == nullptr ? 0 : size - name_size - 1;
+  if (!fits([&] { change({setting, name_size}, equals == nullptr ? nullptr : equals + 1, value_size); })) {
+    throw_no_memory();
+    RETURN_THROWS();
   }
   RETURN_TRUE;
 }

@@ -4,6 +4,7 @@
 
 #include "php-api/api_thread.h"
 #include "php-api/environment_functions.h"
+#include "php-api/no_memory.h"
 #include "sapi/http_worker.h"
 
 using namespace igor;
@@ -21,13 +22,19 @@ ZEND_FUNCTION(frankenphp_handle_request) {
     RETURN_THROWS();
   }
   if (!thread->http_worker->serving()) {
-    keep_boot_environment();
+    if (!fits(keep_boot_environment)) {
+      throw_no_memory();
+      RETURN_THROWS();
+    }
     ApiThread::current().turn_http_request();
   }
   switch (thread->http_worker->handle(call, cache)) {
     case sapi::HttpWorker::Handled::Served:
       ApiThread::current().turn_http_request();
-      restore_boot_environment();
+      if (!fits(restore_boot_environment)) {
+        throw_no_memory();
+        RETURN_THROWS();
+      }
       RETURN_TRUE;
     case sapi::HttpWorker::Handled::Stop:
       RETURN_FALSE;

@@ -23,19 +23,19 @@ using namespace igor;
 namespace {
 
 // Copies out of the engine's memory; enters it no more.
-void push_record(const zend_string* message, zend_long level, const zend_string* context) {
-  LogRecord record;
-  record.logger = "php";
-  record.level = level < INT_MIN ? INT_MIN : level > INT_MAX ? INT_MAX : static_cast<int>(level);
-  record.message.assign(ZSTR_VAL(message), ZSTR_LEN(message));
-  if (context != nullptr) record.context_json.assign(ZSTR_VAL(context), ZSTR_LEN(context));
-  if (const sapi::PhpThread* const thread = sapi::PhpThread::current()) {
-    if (thread->slot != nullptr) record.fields.emplace_back("worker", thread->slot->options().name);
-    if (thread->task_id != 0) record.fields.emplace_back("task", std::to_string(thread->task_id));
-    if (thread->request != nullptr) record.fields.emplace_back("url", std::string(thread->request->request_uri()));
-    record.fields.emplace_back("thread", thread->thread_label);
-  }
-  sapi::log_record(std::move(record));
+void push_record(const zend_string* message, zend_long level, const zend_string* context) noexcept {
+  sapi::log_record([&](LogRecord& record) {
+    record.logger = "php";
+    record.level = level < INT_MIN ? INT_MIN : level > INT_MAX ? INT_MAX : static_cast<int>(level);
+    record.message.assign(ZSTR_VAL(message), ZSTR_LEN(message));
+    if (context != nullptr) record.context_json.assign(ZSTR_VAL(context), ZSTR_LEN(context));
+    if (const sapi::PhpThread* const thread = sapi::PhpThread::current()) {
+      if (thread->slot != nullptr) record.fields.emplace_back("worker", thread->slot->options().name);
+      if (thread->task_id != 0) record.fields.emplace_back("task", std::to_string(thread->task_id));
+      if (thread->request != nullptr) record.fields.emplace_back("url", std::string(thread->request->request_uri()));
+      record.fields.emplace_back("thread", thread->thread_label);
+    }
+  });
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "module/activity.h"
 #include "module/worker_slot.h"
+#include "php-api/no_memory.h"
 #include "php-api/task_failed.h"
 #include "php-api/task_sending.h"
 #include "sapi/payload_codec.h"
@@ -16,16 +17,17 @@ using namespace igor::api;
 
 namespace {
 
-void publish_payload(WorkerSlot& slot, Payload& payload) {
+bool publish_payload(WorkerSlot& slot, Payload& payload) noexcept {
   activity::idle_end();
-  slot.pool().publish(slot, std::move(payload));
+  return fits([&] { slot.pool().publish(slot, std::move(payload)); });
 }
 
 void publish(const char* function, const zval* vars) {
   WorkerSlot* const slot = require_worker(function);
   if (slot == nullptr) return;
   Payload& payload = ApiThread::current().payload;
-  if (sapi::encode_payload(vars, "$vars", slot->options().max_payload, payload)) publish_payload(*slot, payload);
+  if (!sapi::encode_payload(vars, "$vars", slot->options().max_payload, payload)) return;
+  if (!publish_payload(*slot, payload)) throw_no_memory();
 }
 
 CachedVars* find_cached(ApiThread& state, const zend_string* name) {
@@ -35,14 +37,15 @@ CachedVars* find_cached(ApiThread& state, const zend_string* name) {
   return nullptr;
 }
 
-// Keeps the pool that was found under the name.
-CachedVars* cache_pool(ApiThread& state, const zend_string* name) {
-  state.vars.push_back({{ZSTR_VAL(name), ZSTR_LEN(name)}, std::move(state.pool), nullptr, {}});
-  return &state.vars.back();
+// Keeps the pool that was found under the name. Null without memory.
+CachedVars* cache_pool(ApiThread& state, const zend_string* name) noexcept {
+  const bool kept =
+      fits([&] { state.vars.push_back({{ZSTR_VAL(name), ZSTR_LEN(name)}, std::move(state.pool), nullptr, {}}); });
+  return kept ? &state.vars.back() : nullptr;
 }
 
 // The blocking part: no call into the engine in here.
-SendReport look(ApiThread& state, CachedVars& cached, TimePoint deadline, Interrupt* interrupt) {
+SendReport look_or_throw(ApiThread& state, CachedVars& cached, TimePoint deadline, Interrupt* interrupt) {
   activity::idle_end();
   Pool::Look found = cached.pool->look(deadline, interrupt);
   SendReport report{found.result, found.failures, ""};
@@ -52,6 +55,12 @@ SendReport look(ApiThread& state, CachedVars& cached, TimePoint deadline, Interr
     if (cached.decoding > 0) cached.replaced.push_back(std::move(cached.snapshot));
     cached.snapshot = std::move(found.snapshot);
   }
+  return report;
+}
+
+SendReport look(ApiThread& state, CachedVars& cached, TimePoint deadline, Interrupt* interrupt) {
+  SendReport report{Pool::SendResult::NoThread, 0, "the server has run out of memory"};
+  static_cast<void>(fits([&] { report = look_or_throw(state, cached, deadline, interrupt); }));
   return report;
 }
 
@@ -68,7 +77,10 @@ zval* vars_of(const sapi::PhpThread& thread, zend_string* name, TimePoint deadli
   if (cached != nullptr && up_to_date(*cached)) return &cached->value;
   if (cached == nullptr) {
     if (!valid_worker_name(name) || !find_pool(state, thread, name)) return nullptr;
-    cached = cache_pool(state, name);
+    if ((cached = cache_pool(state, name)) == nullptr) {
+      throw_no_memory();
+      return nullptr;
+    }
   }
   const SendReport report = look(state, *cached, deadline, &sapi::PhpThread::current()->interrupt);
   if (report.result == Pool::SendResult::TimedOut) {

@@ -20,13 +20,13 @@ int give_descriptor(int fd, void** result) {
   }
   static std::atomic<bool> warned{false};
   if (fd >= FD_SETSIZE * 3 / 4 && !warned.exchange(true)) {
-    LogRecord record;
-    record.logger = "engine";
-    record.level = kLogWarn;
-    record.message = "the process is running out of descriptors that stream_select() can use (below " +
-                     std::to_string(FD_SETSIZE) + "): close streams, or wait with an event loop (ev, uv)";
-    record.fields = {{"descriptor", std::to_string(fd)}};
-    sapi::log_record(std::move(record));
+    sapi::log_record([fd](LogRecord& record) {
+      record.logger = "engine";
+      record.level = kLogWarn;
+      record.message = "the process is running out of descriptors that stream_select() can use (below " +
+                       std::to_string(FD_SETSIZE) + "): close streams, or wait with an event loop (ev, uv)";
+      record.fields = {{"descriptor", std::to_string(fd)}};
+    });
   }
   *reinterpret_cast<php_socket_t*>(result) = fd;
   return SUCCESS;

@@ -80,15 +80,15 @@ Failure failure_in_flight() {
   zend_object* const exception = EG(exception);
   if (exception == nullptr) {
     failure.reason = Reason::Abandoned;
-    failure.message = "the worker let go of the task's stream without fclose()";
+    failure.explain({"the worker let go of the task's stream without fclose()"});
   } else if (zend_is_unwind_exit(exception)) {
     failure.reason = Reason::Exited;
     failure.exit_status = EG(exit_status);
-    failure.message = "the script ended with exit status " + std::to_string(failure.exit_status);
+    failure.explain({"the script ended with exit status ", std::to_string(failure.exit_status)});
   } else if (zend_is_graceful_exit(exception)) {
     // What a suspended Fiber sees when nobody holds it any more; whatever else goes on is put aside meanwhile.
     failure.reason = Reason::Abandoned;
-    failure.message = "the worker let go of the Fiber that held the task's stream";
+    failure.explain({"the worker let go of the Fiber that held the task's stream"});
   } else {
     failure = sapi::describe_exception(exception);
   }
@@ -96,8 +96,8 @@ Failure failure_in_flight() {
   if ((failure.reason == Reason::Exited || failure.reason == Reason::Abandoned) && thread != nullptr &&
       (thread->interrupted() || (thread->slot != nullptr && thread->slot->stopping()))) {
     failure.reason = Reason::Shutdown;
-    failure.message = thread->interrupted() ? "the script was stopped because it did not end by itself in time"
-                                            : "the worker was told to stop, and let go of the task";
+    failure.explain({thread->interrupted() ? "the script was stopped because it did not end by itself in time"
+                                           : "the worker was told to stop, and let go of the task"});
   }
   return failure;
 }

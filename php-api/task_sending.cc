@@ -8,6 +8,7 @@
 #include "module/scope.h"
 #include "module/times.h"
 #include "module/worker_slot.h"
+#include "php-api/no_memory.h"
 #include "php-api/task_failed.h"
 #include "php-api/task_stream.h"
 #include "sapi/http_request.h"
@@ -43,7 +44,8 @@ std::string origin_text(const sapi::PhpThread& thread) {
 }
 
 // The blocking part: no call into the engine in here.
-SendReport send(ApiThread& state, php_stream* stream, TimePoint deadline, Interrupt* interrupt, Duration task_timeout) {
+SendReport send_or_throw(ApiThread& state, php_stream* stream, TimePoint deadline, Interrupt* interrupt,
+                         Duration task_timeout) {
   activity::idle_end();
   if (!state.origin) state.origin = Ref<const Origin>::adopt(new Origin(origin_text(*sapi::PhpThread::current())));
   Pool::Sent sent = state.pool->send(std::move(state.payload), deadline, interrupt, task_timeout, state.origin);
@@ -51,6 +53,12 @@ SendReport send(ApiThread& state, php_stream* stream, TimePoint deadline, Interr
   SendReport report{sent.result, sent.failures, ""};
   snprintf(report.detail, sizeof report.detail, "%s", sent.detail.c_str());
   state.failure = std::move(sent.failure);
+  return report;
+}
+
+SendReport send(ApiThread& state, php_stream* stream, TimePoint deadline, Interrupt* interrupt, Duration task_timeout) {
+  SendReport report{Pool::SendResult::NoThread, 0, "the server has run out of memory"};
+  if (!fits([&] { report = send_or_throw(state, stream, deadline, interrupt, task_timeout); })) state.payload.reset();
   return report;
 }
 
@@ -81,7 +89,12 @@ bool valid_worker_name(const zend_string* name) {
 }
 
 bool find_pool(ApiThread& state, const sapi::PhpThread& thread, zend_string* name) {
-  switch (look_up(thread, {ZSTR_VAL(name), ZSTR_LEN(name)}, state.pool)) {
+  Scope::Lookup found = Scope::Lookup::Closed;
+  if (!fits([&] { found = look_up(thread, {ZSTR_VAL(name), ZSTR_LEN(name)}, state.pool); })) {
+    throw_no_memory();
+    return false;
+  }
+  switch (found) {
     case Scope::Lookup::Found:
       return true;
     case Scope::Lookup::NoWorkers:

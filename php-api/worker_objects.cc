@@ -40,7 +40,7 @@ void fail_with(Task& task, zend_object* exception, const zend_string* message) {
     failure.exit_status = 0;  // the script goes on
   } else {
     failure.reason = Reason::Abandoned;
-    failure.message.assign(ZSTR_VAL(message), ZSTR_LEN(message));
+    failure.explain({{ZSTR_VAL(message), ZSTR_LEN(message)}});
   }
   task.fail(std::move(failure));
 }

@@ -1,15 +1,18 @@
 #include "sapi/error_report.h"
 
+#include <sys/uio.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <string>
 #include <utility>
 
 #include "module/log.h"
 #include "module/pool.h"
+#include "module/text.h"
 #include "module/worker_slot.h"
 #include "sapi/cli.h"
 #include "sapi/http_request.h"
@@ -95,14 +98,14 @@ void keep_failure(PhpThread& thread, std::string_view message, std::string_view 
     failure.reason = Reason::UncaughtException;
     message.remove_prefix(9);
     const size_t name_end = message.find_first_of(": ");
-    if (name_end != std::string_view::npos) failure.class_name = message.substr(0, name_end);
+    if (name_end != std::string_view::npos) put_text(failure.class_name, {message.substr(0, name_end)}, {});
   } else if (message.substr(0, 23) == "Allowed memory size of " || message.substr(0, 14) == "Out of memory ") {
     failure.reason = Reason::MemoryLimit;
   } else {
     failure.reason = Reason::FatalError;
   }
-  failure.message = message;
-  failure.file = file;
+  failure.explain({message});
+  put_text(failure.file, {file}, {});
   failure.line = line;
   thread.record_failure(std::move(failure));
 }
@@ -219,79 +222,86 @@ void log_record(LogRecord record) noexcept {
   if (PhpThread::in_forked_child()) {
     // The queue's reader is not here.
     if (cli_mode()) return;
-    record.message += '\n';
-    static_cast<void>(!write(STDERR_FILENO, record.message.data(), record.message.size()));
+    iovec line[] = {{record.message.data(), record.message.size()}, {const_cast<char*>("\n"), 1}};
+    static_cast<void>(!writev(STDERR_FILENO, line, 2));
     return;
   }
-  if (const size_t size = record.message.size(); size > kLongestMessage) {
-    record.message.resize(kLongestMessage);
-    record.message += "... (" + std::to_string(size - kLongestMessage) + " bytes more)";
-  }
-  LogQueue::global().push(std::move(record));
+  LogQueue::global().push([&] {
+    if (const size_t size = record.message.size(); size > kLongestMessage) {
+      record.message.resize(kLongestMessage);
+      record.message += "... (" + std::to_string(size - kLongestMessage) + " bytes more)";
+    }
+    return std::move(record);
+  });
 }
 
 void log_message(const char* message, int syslog_level) {
   PhpThread* thread = PhpThread::current();
-  LogRecord record;
-  record.logger = thread ? "php" : "engine";
-  if (const ErrorInProgress* error = error_in_progress) {
-    record.level = level_of(error->type);
-    record.message = name_of(error->type);
-    record.message += ": ";
-    record.message += error->message;
-    add_origin(record, thread);
-    record.fields.emplace_back("file", error->file);
-    record.fields.emplace_back("line", std::to_string(error->line));
-  } else {
-    record.level = syslog_level <= LOG_ERR       ? kLogError
-                   : syslog_level == LOG_WARNING ? kLogWarn
-                   : syslog_level == LOG_DEBUG   ? kLogDebug
-                                                 : kLogInfo;
-    record.message = message;
-    add_origin(record, thread);
-  }
-  log_record(std::move(record));
+  log_record([&](LogRecord& record) {
+    record.logger = thread ? "php" : "engine";
+    if (const ErrorInProgress* error = error_in_progress) {
+      record.level = level_of(error->type);
+      record.message = name_of(error->type);
+      record.message += ": ";
+      record.message += error->message;
+      add_origin(record, thread);
+      record.fields.emplace_back("file", error->file);
+      record.fields.emplace_back("line", std::to_string(error->line));
+    } else {
+      record.level = syslog_level <= LOG_ERR       ? kLogError
+                     : syslog_level == LOG_WARNING ? kLogWarn
+                     : syslog_level == LOG_DEBUG   ? kLogDebug
+                                                   : kLogInfo;
+      record.message = message;
+      add_origin(record, thread);
+    }
+  });
 }
 
 void log_script_output(PhpThread& thread, std::string_view line) noexcept {
-  LogRecord record;
-  record.logger = "php";
-  record.message = line;
-  add_origin(record, &thread);
-  record.fields.emplace_back("stream", "output");
-  log_record(std::move(record));
+  log_record([&](LogRecord& record) {
+    record.logger = "php";
+    record.message = line;
+    add_origin(record, &thread);
+    record.fields.emplace_back("stream", "output");
+  });
 }
 
 void log_script_unreadable(const char* path, int error) noexcept {
-  LogRecord record;
-  record.level = kLogError;
-  record.logger = "php";
-  record.message = "cannot open the script ";
-  record.message += path;
-  record.message += ": ";
-  record.message += std::strerror(error);
-  add_origin(record, PhpThread::current());
-  log_record(std::move(record));
+  log_record([&](LogRecord& record) {
+    record.level = kLogError;
+    record.logger = "php";
+    record.message = "cannot open the script ";
+    record.message += path;
+    record.message += ": ";
+    record.message += std::strerror(error);
+    add_origin(record, PhpThread::current());
+  });
 }
 
 void log_host_problem(PhpThread* thread, std::string_view message) noexcept {
-  LogRecord record;
-  record.level = kLogError;
-  record.logger = "engine";
-  record.message = message;
-  add_origin(record, thread);
-  log_record(std::move(record));
+  log_record([&](LogRecord& record) {
+    record.level = kLogError;
+    record.logger = "engine";
+    record.message = message;
+    add_origin(record, thread);
+  });
 }
 
-Failure describe_exception(zend_object* exception) {
+// The parts that find no memory are left out.
+Failure describe_exception(zend_object* exception) noexcept {
   Failure failure;
-  failure.class_name = view(exception->ce->name);
-  failure.message = property_text(exception, ZSTR_KNOWN(ZEND_STR_MESSAGE));
-  failure.file = property_text(exception, ZSTR_KNOWN(ZEND_STR_FILE));
-  failure.line = property_line(exception);
-  failure.trace = trace_text(exception);
-  failure.reason = reason_of_exception(failure.message);
+  failure.reason = Reason::UncaughtException;
   failure.exit_status = 255;
+  failure.line = property_line(exception);
+  try {
+    failure.class_name = view(exception->ce->name);
+    failure.message = property_text(exception, ZSTR_KNOWN(ZEND_STR_MESSAGE));
+    failure.reason = reason_of_exception(failure.message);
+    failure.file = property_text(exception, ZSTR_KNOWN(ZEND_STR_FILE));
+    failure.trace = trace_text(exception);
+  } catch (const std::bad_alloc&) {
+  }
   return failure;
 }
 

@@ -11,7 +11,10 @@
 // Threads: any that runs PHP, and those that start and stop the engine. No locks but the queue's own.
 #pragma once
 
+#include <new>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "module/failure.h"
 #include "module/log.h"
@@ -31,6 +34,18 @@ void log_message(const char* message, int syslog_level);
 // Into the process's log; what a server's forked child has to say goes to standard error, since
 // nobody there reads the log.
 void log_record(LogRecord record) noexcept;
+// The same for one that `fill` fills in. One that finds no memory for that is counted as dropped.
+template <typename Fill>
+  requires std::is_invocable_v<Fill, LogRecord&>
+void log_record(Fill&& fill) noexcept {
+  try {
+    LogRecord record;
+    fill(record);
+    log_record(std::move(record));
+  } catch (const std::bad_alloc&) {
+    LogQueue::global().count_dropped();
+  }
+}
 
 // A line that a script printed and nobody else reads.
 void log_script_output(PhpThread& thread, std::string_view line) noexcept;
@@ -41,6 +56,6 @@ void log_host_problem(PhpThread* thread, std::string_view message) noexcept;
 
 // Class, message, file, line and trace of a Throwable, from its properties. Enters the engine, but does
 // not run user code.
-Failure describe_exception(_zend_object* exception);
+Failure describe_exception(_zend_object* exception) noexcept;
 
 }  // namespace igor::sapi

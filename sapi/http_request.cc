@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "module/packed_pairs.h"
@@ -98,6 +99,14 @@ bool HttpRequest::deliver(HttpEvent& event) {
     return true;
   }
   const bool finished = finished_.load(std::memory_order_relaxed);
+  if (finished && lost_) {
+    // With nothing but its status, if it can still have one.
+    ready_body_.clear();
+    ready_headers_.clear();
+    headers_ready_ = !headers_given_;
+    ready_status_ = 500;
+    refused_ = headers_given_;
+  }
   if (finished || output_ready_) {
     given_body_.clear();
     std::swap(given_body_, ready_body_);
@@ -194,30 +203,43 @@ void HttpRequest::started() noexcept {
 
 // --- The PHP thread -----------------------------------------------------------------------------------
 
+// From here on the response goes nowhere.
+template <typename Body>
+bool HttpRequest::unless_lost(Body&& body) noexcept {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    Lock lock(mutex_);
+    lost_ = true;
+    gone_.store(true, std::memory_order_release);
+    return false;
+  }
+}
+
 bool HttpRequest::write(const char* data, size_t size) noexcept {
   if (finished_.load(std::memory_order_relaxed)) return true;
   if (gone_.load(std::memory_order_acquire)) return false;
-  if (pending_body_.size() + size < (attended_ ? kPublishAt : kUnattendedBound)) {
+  return unless_lost([&] {
+    if (pending_body_.size() + size >= (attended_ ? kPublishAt : kUnattendedBound)) return publish({data, size}, false);
     pending_body_.append(data, size);
     return true;
-  }
-  return publish({data, size}, false);
+  });
 }
 
 bool HttpRequest::flush() noexcept {
   if (finished_.load(std::memory_order_relaxed)) return true;
   if (gone_.load(std::memory_order_acquire)) return false;
-  return publish({}, true);
+  return unless_lost([&] { return publish({}, true); });
 }
 
 // On the PHP thread, before it waits for the caller or wants something to leave at once.
-void HttpRequest::want_caller() noexcept {
+void HttpRequest::want_caller() {
   if (attended_) return;
-  attended_ = true;
   AttentionQueue::global().push(token_);
+  attended_ = true;
 }
 
-bool HttpRequest::publish(std::string_view tail, bool flush) noexcept {
+bool HttpRequest::publish(std::string_view tail, bool flush) {
   want_caller();
   Lock lock(mutex_);
   move_headers();
@@ -264,18 +286,24 @@ void HttpRequest::begin_headers(int status) noexcept {
 }
 
 void HttpRequest::add_header(std::string_view name, std::string_view value) noexcept {
-  append_packed_pair(pending_headers_, name, value);
+  unless_lost([&] {
+    append_packed_pair(pending_headers_, name, value);
+    return true;
+  });
 }
 
 void HttpRequest::send_informational() noexcept {
   pending_has_headers_ = false;
   headers_begun_ = false;
   if (finished_.load(std::memory_order_relaxed)) return;
-  want_caller();
-  Lock lock(mutex_);
-  informational_.push_back({pending_status_, std::move(pending_headers_)});
-  pending_headers_.clear();
-  caller_wakes_.notify_one();
+  unless_lost([&] {
+    want_caller();
+    Lock lock(mutex_);
+    informational_.push_back({pending_status_, std::move(pending_headers_)});
+    pending_headers_.clear();
+    caller_wakes_.notify_one();
+    return true;
+  });
 }
 
 size_t HttpRequest::read(char* buffer, size_t size) noexcept {
@@ -295,7 +323,18 @@ size_t HttpRequest::read(char* buffer, size_t size) noexcept {
       input_ended_ = true;
       break;
     }
-    want_caller();
+    if (!attended_) {
+      lock.unlock();  // a loss takes it
+      const bool comes = unless_lost([&] {
+        want_caller();
+        return true;
+      });
+      lock.lock();
+      if (!comes) {
+        input_failed_ = input_ended_ = true;
+        break;
+      }
+    }
     input_asked_ = true;
     caller_wakes_.notify_one();
     php_wakes_.wait(lock, [&] { return !input_asked_ || input_ended_; });
@@ -311,7 +350,10 @@ bool HttpRequest::input_cut() noexcept {
 
 void HttpRequest::finish_early() noexcept {
   if (finished_.load(std::memory_order_relaxed)) return;
-  want_caller();
+  unless_lost([&] {
+    want_caller();
+    return true;
+  });
   finish();
 }
 
@@ -323,7 +365,11 @@ void HttpRequest::finish() noexcept {
     if (ready_body_.empty()) {
       std::swap(ready_body_, pending_body_);
     } else {
-      ready_body_.append(pending_body_);  // below kPublishAt: the bound is passed by that at most
+      try {
+        ready_body_.append(pending_body_);  // below kPublishAt: the bound is passed by that at most
+      } catch (const std::bad_alloc&) {
+        lost_ = true;
+      }
     }
   }
   finished_.store(true, std::memory_order_release);

@@ -14,6 +14,9 @@
 // beyond kOutputBound blocks the script until the caller took some. Every such wait ends as well when
 // the client is gone (abort), the caller gave up (give_up) or the response is over.
 //
+// Out of memory: making a request and handing it input throw std::bad_alloc. A response of which a part found no memory
+// is worthless: the caller learns of a 500, or, when it has sent a part already, that it must cut the connection.
+//
 // Threads: the methods say whose they are. One caller thread at a time. abort() from any thread.
 // Locks: one mutex, a leaf; never held across a call into the engine. Lifetime: shared (Ref) between the
 // caller's handle, the queue and the PHP thread.
@@ -158,9 +161,11 @@ class HttpRequest : public RefCounted<HttpRequest> {
   void take_input(InputKind kind, std::string_view input);
   bool deliver(HttpEvent& event);
   // Moves the private output over and wakes the caller; waits while the bound is reached.
-  bool publish(std::string_view tail, bool flush) noexcept;
+  bool publish(std::string_view tail, bool flush);
   void move_headers();
-  void want_caller() noexcept;
+  void want_caller();
+  template <typename Body>
+  bool unless_lost(Body&& body) noexcept;
 
   // Constant after construction.
   std::string text_;  // the block that all views below point into
@@ -192,6 +197,7 @@ class HttpRequest : public RefCounted<HttpRequest> {
   bool output_ready_ = false;
   bool flush_ready_ = false;
   bool refused_ = false;
+  bool lost_ = false;  // a part of the response is
   bool finish_given_ = false;
   bool input_asked_ = false;  // the script waits for it
   bool input_ended_ = false;

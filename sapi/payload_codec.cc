@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <new>
 
 namespace igor::sapi {
 namespace {
@@ -432,7 +433,11 @@ bool decode_payload(const Payload& payload, zval* value) {
 }
 
 bool consume_payload(Payload& payload, zval* value) {
-  auto* const consumed = new Consumed(std::move(payload));
+  auto* const consumed = new (std::nothrow) Consumed(std::move(payload));
+  if (consumed == nullptr) {
+    zend_throw_exception(spl_ce_RuntimeException, "the server has run out of memory", 0);
+    return false;
+  }
   const bool whole = decode_payload(consumed->payload, value);
   delete consumed;
   return whole;

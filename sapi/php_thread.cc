@@ -216,7 +216,8 @@ void PhpThread::record_failure(Failure failure) noexcept {
   failure_ = std::move(failure);
 }
 
-void PhpThread::log_output(std::string_view text) noexcept {
+// What finds no memory is not logged.
+void PhpThread::log_output(std::string_view text) noexcept try {
   while (!text.empty()) {
     const size_t room = kLongestLine - output_line_.size();
     const size_t newline = text.find('\n');
@@ -232,6 +233,8 @@ void PhpThread::log_output(std::string_view text) noexcept {
     if (!output_line_.empty()) log_script_output(*this, output_line_);
     output_line_.clear();
   }
+} catch (const std::bad_alloc&) {
+  output_line_.clear();
 }
 
 void PhpThread::flush_logged_output() noexcept {

@@ -1,6 +1,7 @@
 #include "sapi/request_queue.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "module/activity.h"
@@ -21,12 +22,14 @@ HttpRequest::Clock::time_point wait_end(Duration bound) {
 }
 
 void log_refused(const std::string& worker, size_t count, const std::string& why) {
-  LogRecord record;
-  record.level = kLogError;
-  record.logger = "worker";
-  record.message = "HTTP requests refused: " + why;
-  record.fields = {{"worker", worker}, {"requests", std::to_string(count)}};
-  LogQueue::global().push(std::move(record));
+  LogQueue::global().push([&] {
+    LogRecord record;
+    record.level = kLogError;
+    record.logger = "worker";
+    record.message = "HTTP requests refused: " + why;
+    record.fields = {{"worker", worker}, {"requests", std::to_string(count)}};
+    return record;
+  });
 }
 
 }  // namespace
@@ -140,6 +143,9 @@ void RequestQueue::give_up(const WorkerSlot& slot, HttpRequest& request) {
 
 void RequestQueue::join(Seat& seat) {
   Lock lock(mutex_);
+  // First what may fail. There is room for every seat among the idle ones, see take().
+  seats_.reserve(seats_.size() + 1);
+  idle_.reserve(seats_.size() + 1);
   Crew& crew = crew_of(lock, seat.slot_.pool().shared_from_this());
   ++crew.here;
   seat.age_ = crew.age;
@@ -226,8 +232,13 @@ HttpRequest* RequestQueue::take(Seat& seat, Interrupt* interrupt) noexcept {
     return nullptr;
   }
   back->queued_in(shared_from_this(), wait_end(max_wait(slot.pool())));
-  waiting_.push_front({std::move(back), now(), seat.current_for_});
-  watch(lock, kStall);
+  try {
+    waiting_.push_front({back, now(), seat.current_for_});
+    watch(lock, kStall);
+  } catch (const std::bad_alloc&) {
+    lock.unlock();
+    back->refuse();
+  }
   return nullptr;
 }
 
@@ -258,11 +269,15 @@ void RequestQueue::settle_budget(const Lock&, Crew& crew) {
   for (; crew.spare > wanted; --crew.spare) options_.budget->put_back();
 }
 
-void RequestQueue::forget_gone_crews(const Lock& lock) {
+void RequestQueue::forget_gone_crews(const Lock& lock) noexcept {
   // A successor takes over what waits, even if none of its threads has come yet.
-  for (size_t i = 0; i < crews_.size(); ++i) {
-    const std::shared_ptr<Pool> pool = crews_[i].pool.lock();
-    if (const auto successor = pool ? pool->successor() : nullptr) crew_of(lock, successor);
+  try {
+    for (size_t i = 0; i < crews_.size(); ++i) {
+      const std::shared_ptr<Pool> pool = crews_[i].pool.lock();
+      if (const auto successor = pool ? pool->successor() : nullptr) crew_of(lock, successor);
+    }
+  } catch (const std::bad_alloc&) {
+    // Its first thread makes up for it.
   }
   std::erase_if(crews_, [&](Crew& crew) {
     const std::shared_ptr<Pool> pool = crew.pool.lock();
@@ -384,11 +399,13 @@ Duration RequestQueue::grow_if_it_helps(const std::shared_ptr<Pool>& pool, const
   std::string error;
   const uint32_t before = pool->size();
   if (pool->grow(error) && pool->size() > before) {
-    LogRecord record;
-    record.logger = "worker";
-    record.message = "requests wait: one HTTP worker more";
-    record.fields = {{"worker", pool->options().name}, {"threads", std::to_string(before + 1)}};
-    LogQueue::global().push(std::move(record));
+    LogQueue::global().push([&] {
+      LogRecord record;
+      record.logger = "worker";
+      record.message = "requests wait: one HTTP worker more";
+      record.fields = {{"worker", pool->options().name}, {"threads", std::to_string(before + 1)}};
+      return record;
+    });
     return kStall;
   }
   Lock lock(mutex_);

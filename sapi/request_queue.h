@@ -134,7 +134,7 @@ class RequestQueue final : public RequestHolder, public std::enable_shared_from_
   void step_out(const Lock&, Seat& seat);
   Crew& crew_of(const Lock&, const std::shared_ptr<Pool>& pool);
   void settle_budget(const Lock&, Crew& crew);
-  void forget_gone_crews(const Lock&);
+  void forget_gone_crews(const Lock&) noexcept;
   bool may_retire(const Lock&, const Seat& seat);
   void give_to_anyone(const Lock&, std::vector<std::shared_ptr<Pool>>& kept, std::vector<WorkerSlot*>& woken);
   void watch(const Lock&, Duration in);

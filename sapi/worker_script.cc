@@ -5,12 +5,14 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
 
 #include "module/os_thread.h"
 #include "module/pool.h"
+#include "module/text.h"
 #include "module/worker_slot.h"
 #include "sapi/engine.h"
 #include "sapi/error_report.h"
@@ -41,10 +43,10 @@ Failure conclude(const PhpThread& thread) {
   failure.exit_status = EG(exit_status);
   if (thread.interrupted()) {
     failure.reason = Reason::Shutdown;
-    failure.message = "the script was stopped because it did not end by itself in time";
+    failure.explain({"the script was stopped because it did not end by itself in time"});
   } else {
     failure.reason = Reason::Exited;
-    failure.message = "the script ended with exit status " + std::to_string(failure.exit_status);
+    failure.explain({"the script ended with exit status ", std::to_string(failure.exit_status)});
   }
   return failure;
 }
@@ -61,11 +63,13 @@ void set_ini(const char* name, size_t name_size, const char* value) {
   zend_string_release(key);
 }
 
+// Called by the engine.
 void log_refused_setting(PhpThread& thread, const char* name, bool unknown) {
-  log_host_problem(&thread,
-                   std::string("worker \"") + thread.slot->options().name + "\": php_ini " + name +
-                       (unknown ? " is no setting of this PHP; check its name, and that its extension is loaded"
-                                : " cannot have this value, or cannot be set for one worker alone"));
+  std::string sentence;
+  put_text(sentence, {"worker \"", thread.slot->options().name, "\": php_ini ", name,
+                      unknown ? " is no setting of this PHP; check its name, and that its extension is loaded"
+                              : " cannot have this value, or cannot be set for one worker alone"});
+  log_host_problem(&thread, sentence);
 }
 
 // Request startup, with the conventions of a script that has no client and no time limit.
@@ -185,12 +189,16 @@ bool PhpWorkerHost::enter(WorkerSlot& slot, std::string& error) {
     error = "PHP is not running";
     return false;
   }
-  auto* thread = new PhpThread(PhpThread::Kind::Worker, slot.label());
+  auto thread = std::make_unique<PhpThread>(PhpThread::Kind::Worker, slot.label());
   thread->slot = &slot;
-  if (auto queue = RequestQueue::of(slot.pool())) thread->http_worker = new HttpWorker(std::move(queue), *thread, slot);
-  slot.host_data.store(thread, std::memory_order_release);
-  std::lock_guard lock(slots_mutex);
-  slots_inside().insert(&slot);
+  std::unique_ptr<HttpWorker> http;
+  if (auto queue = RequestQueue::of(slot.pool())) http = std::make_unique<HttpWorker>(std::move(queue), *thread, slot);
+  {
+    std::lock_guard lock(slots_mutex);
+    slots_inside().insert(&slot);
+  }
+  thread->http_worker = http.release();
+  slot.host_data.store(thread.release(), std::memory_order_release);
   return true;
 }
 

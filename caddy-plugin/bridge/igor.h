@@ -212,7 +212,9 @@ enum {
                                  1xx responses come as events of their own, before it) */
   IGOR_EVENT_FLUSH = 2,
   IGOR_EVENT_INFORMATIONAL = 4, /* a 1xx answer: send it, the real headers follow later */
-  IGOR_EVENT_REFUSED = 8 /* finished without running: no thread within max_wait, or shutting down: 503 */
+  /* Finished without running (no thread within max_wait, or shutting down): 503. After headers were given: the rest of
+   * the response is lost, for want of memory, and the connection must be cut. */
+  IGOR_EVENT_REFUSED = 8
 };
 typedef struct igor_event {
   uint32_t size;

@@ -96,11 +96,21 @@ igor_status igor_request_start(const igor_request_options* given, igor_handle* h
     options.for_worker = from.worker != 0;
     options.max_wait = std::chrono::milliseconds(from.max_wait_ms);
     auto request = Ref<HttpRequest>::adopt(new HttpRequest(options, std::move(scope)));
+    // The handle first: what is in the queue is served, and somebody must be there to take the answer.
+    const igor_handle made = requests().insert(request);
     if (workers) {
       const auto queue = igor::sapi::RequestQueue::of(*workers);
-      if (!queue || !queue->submit(*request, workers)) return IGOR_STATE;
+      try {
+        if (!queue || !queue->submit(*request, workers)) {
+          requests().take(made);
+          return IGOR_STATE;
+        }
+      } catch (...) {
+        requests().take(made);
+        throw;
+      }
     }
-    *handle = requests().insert(std::move(request));
+    *handle = made;
     return IGOR_OK;
   });
 }

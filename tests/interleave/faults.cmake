@@ -106,8 +106,8 @@ fault(draining_after_waking module/pool_life.cc [[
   lock.unlock();
   if (successor_) {]])
 
-fault(refused_tasks_move_along module/pool.cc [[task->ended() || task->admission_ == Task::Admission::Refused;]] [[
-task->ended() || (!fault("refused_tasks_move_along") && task->admission_ == Task::Admission::Refused);]])
+fault(refused_tasks_move_along module/pool.cc [[task->ended() || task->admission_ == Task::Admission::Refused) continue;]] [[
+task->ended() || (!fault("refused_tasks_move_along") && task->admission_ == Task::Admission::Refused)) continue;]])
 
 file(WRITE "${OUTPUT}" "// ${FILE}, broken: see tests/interleave/faults.cmake.
 #include \"tests/interleave/fault.h\"
