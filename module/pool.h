@@ -199,7 +199,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // The task has timed out in this slot: looks after kOverdueGrace, and again, whether the script has let go of it,
   // and interrupts a script that has not and that shows no sign of life either: it has asked for nothing since, nor
   // does it wait for something to do. Without any lock.
-  void overdue(WorkerSlot& slot, Ref<Task> task);
+  void overdue(WorkerSlot& slot, const Task& task);
   void count_accepted(Task& task);
   void count_start(Task& task);
   void count_end(Task& task, TaskState state);
@@ -223,7 +223,13 @@ class Pool : public std::enable_shared_from_this<Pool> {
   uint32_t staying(const Lock&) const noexcept;
   void stop_slot(Lock&, WorkerSlot& slot, WorkerSlot::Stop why);
   void tell_to_stop(Lock&, WorkerSlot& slot, WorkerSlot::Stop why);
-  void look_at_overdue(WorkerSlot& slot, uint64_t run, uint64_t asked, Ref<Task> task, Duration since_last_look);
+  // A task past its deadline, what its worker did then, and for how long it is left alone.
+  struct Overdue {
+    uint64_t task, run, asked;
+    Duration wait;
+  };
+  void look_later(const Lock&, WorkerSlot& slot, Overdue overdue);
+  void look_at_overdue(WorkerSlot& slot, Overdue overdue);
   void press_slot_at(const Lock&, TimePoint at, WorkerSlot& slot, TimePoint give_up_at);
   void press_slot(WorkerSlot& slot, uint64_t run, TimePoint give_up_at);
   void interrupt(Lock&, WorkerSlot& slot);

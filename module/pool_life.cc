@@ -306,39 +306,39 @@ void Pool::tell_to_stop(Lock& lock, WorkerSlot& slot, WorkerSlot::Stop why) {
   arm_reoffer(lock);
 }
 
-void Pool::overdue(WorkerSlot& slot, Ref<Task> task) {
+void Pool::overdue(WorkerSlot& slot, const Task& task) {
   Lock lock(mutex_);
-  const uint64_t run = slot.runs_, asked = slot.asked_;
-  lock.unlock();
-  Timers::global().schedule(after(now(), kOverdueGrace),
-                            [self = shared_from_this(), &slot, run, asked, held = std::move(task)] {
-                              self->look_at_overdue(slot, run, asked, held, kOverdueGrace);
-                            });
+  look_later(lock, slot, {task.id(), slot.runs_, slot.asked_, kOverdueGrace});
+}
+
+// Keeps nothing alive: most have let go long before, and the task's payload and descriptor are gone then.
+void Pool::look_later(const Lock&, WorkerSlot& slot, Overdue overdue) {
+  Timers::global().schedule(after(now(), overdue.wait), [pool = weak_from_this(), &slot, overdue] {
+    if (const auto self = pool.lock()) self->look_at_overdue(slot, overdue);
+  });
 }
 
 // On the timer's thread.
-void Pool::look_at_overdue(WorkerSlot& slot, uint64_t run, uint64_t asked, Ref<Task> task, Duration since_last_look) {
+void Pool::look_at_overdue(WorkerSlot& slot, Overdue overdue) {
   constexpr Duration kSeldom = std::chrono::seconds(5);
   Lock lock(mutex_);
-  if (draining() || slot.runs_ != run || !task->running_listed_ || slot.state_ != WorkerSlot::State::Ready) return;
+  const Task* task = slot.running_;
+  while (task != nullptr && task->id() != overdue.task) task = task->next_;
+  if (draining() || slot.runs_ != overdue.run || task == nullptr || slot.state_ != WorkerSlot::State::Ready) return;
   const bool about_to_claim = slot.offered_ && now() - slot.offered_at_ < kOverdueGrace;
-  if (slot.asked_ != asked || slot.idle_ || slot.parked_ || about_to_claim) {
+  if (slot.asked_ != overdue.asked || slot.idle_ || slot.parked_ || about_to_claim) {
     // It serves others, or waits. But what it still holds may yet be what it gets stuck in.
-    const Duration next = std::min(2 * since_last_look, kSeldom);
-    const uint64_t asked_now = slot.asked_;
-    lock.unlock();
-    Timers::global().schedule(after(now(), next),
-                              [self = shared_from_this(), &slot, run, asked_now, held = std::move(task), next] {
-                                self->look_at_overdue(slot, run, asked_now, held, next);
-                              });
+    overdue.wait = std::min(2 * overdue.wait, kSeldom);
+    overdue.asked = slot.asked_;
+    look_later(lock, slot, overdue);
     return;
   }
-  slot.overdue_task_ = task->id();
+  slot.overdue_task_ = overdue.task;
   stop_pressing(lock, slot);  // at the end of a grace that is too long now
   tell_to_stop(lock, slot, std::max(slot.stop_.load(std::memory_order_relaxed), WorkerSlot::Stop::Overdue));
   const TimePoint give_up_at = after(now(), kForceTime);
   lock.unlock();
-  press_slot(slot, run, give_up_at);
+  press_slot(slot, overdue.run, give_up_at);
 }
 
 void Pool::press_slot_at(const Lock&, TimePoint at, WorkerSlot& slot, TimePoint give_up_at) {

@@ -169,7 +169,7 @@ bool Task::time_out() noexcept {
   WorkerSlot* const slot = slot_;
   const bool first = end(lock, TaskState::TimedOut);
   if (first && was_pending) Pool::withdraw(*this);
-  if (first && slot != nullptr) slot->pool().overdue(*slot, Ref<Task>(this));
+  if (first && slot != nullptr) slot->pool().overdue(*slot, *this);
   return first;
 }
 

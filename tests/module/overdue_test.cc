@@ -1,4 +1,5 @@
 // A task's time runs out while its worker works on it: who is interrupted, and who is left alone.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 
 #include "tests/module/fake_host.h"
@@ -118,6 +119,32 @@ TEST(Overdue, AScriptThatLetsGoInTimeIsLeftAlone) {
 }
 
 // As an event loop that serves many at once and has one task that waits for something slow.
+// Or a flood of tasks that time out would keep all their payloads and descriptors for as long as somebody may look.
+TEST(Overdue, NothingIsKeptOfATaskThatEverybodyHasLetGoOf) {
+  Gate running, over, let_go;
+  FakeHost host([&](Script& script) {
+    Ref<Task> task = script.receive();
+    if (!task) return test::clean_end();
+    running.open();
+    over.wait();
+    script.slot.release(*task);
+    task = nullptr;
+    let_go.open();
+    return script.echo();
+  });
+  TestPool pool(test::options_of(1), host);
+  test::start_and_wait(*pool);
+  Ref<Task> task = test::send(*pool).task;
+  const int descriptor = task->sender_fd();
+  running.wait();
+  EXPECT_TRUE(task->time_out());
+  over.open();
+  let_go.wait();
+  EXPECT_NE(fcntl(descriptor, F_GETFD), -1);
+  task = nullptr;
+  EXPECT_EQ(fcntl(descriptor, F_GETFD), -1) << "it is still open";
+}
+
 TEST(Overdue, AScriptThatWaitsOrServesOthersIsLeftAlone) {
   const TimePoint enough = after(now(), 4 * Pool::kOverdueGrace);
   FakeHost host([&](Script& script) {

@@ -5,8 +5,9 @@
 //
 // Said at the end: how many rounds there were, how many a second, and the longest with its seed: a wait that is ended
 // by its time limit and not by what it waits for makes no test fail, but it shows here, unless the machine stood still
-// for as long (a virtual one may), which is said beside it. A round that takes more than ten seconds prints where its
-// threads are (with gdb, where that is installed), one that takes a minute ends the process.
+// for as long (a virtual one may), which is said beside it. A round that takes more than ten seconds
+// (IGOR_STRESS_SLOW_MS) prints where its threads are (with gdb, where that is installed), one that takes a minute ends
+// the process.
 #pragma once
 
 #include <dirent.h>
@@ -63,7 +64,9 @@ inline void print_stacks() {
   const pid_t child = fork();
   if (child == 0) {
     dup2(STDERR_FILENO, STDOUT_FILENO);
-    execlp("gdb", "gdb", "-p", pid.c_str(), "-batch", "-ex", "thread apply all bt 25", nullptr);
+    // Bounded: it may hang itself, with this process stopped.
+    execlp("timeout", "timeout", "-s", "KILL", "20", "gdb", "-p", pid.c_str(), "-batch", "-ex",
+           "thread apply all bt 25", nullptr);
     _exit(127);
   }
   if (child > 0) waitpid(child, nullptr, 0);
@@ -101,10 +104,11 @@ class Watchdog {
     const auto say = [seed](const char* what) {
       std::fprintf(stderr, "%s: IGOR_STRESS_SEED=%llu\n", what, static_cast<unsigned long long>(seed));
     };
-    slow_ = Timers::global().schedule(after(now(), std::chrono::milliseconds(number_from("IGOR_STRESS_SLOW_MS", 10000))), [say] {
-      say("takes long");
-      print_stacks();
-    });
+    slow_ = Timers::global().schedule(
+        after(now(), std::chrono::milliseconds(number_from("IGOR_STRESS_SLOW_MS", 10000))), [say] {
+          say("takes long");
+          print_stacks();
+        });
     hangs_ = Timers::global().schedule(after(now(), std::chrono::seconds(60)), [say] {
       say("hangs");
       std::abort();
