@@ -4,6 +4,7 @@
 #
 #   provision.sh build            packages for building, Go, and a release PHP
 #   provision.sh test             the same, with what the tests need (a PHP under AddressSanitizer, browser, load generator)
+#   provision.sh full             and what only the long tests need (clang with libFuzzer)
 #   provision.sh lint             formatters and linters
 #   provision.sh php [release|debug|asan]  make sure that PHP build exists; print its php-config
 #   provision.sh php-check PATH   say whether this php-config can host Igor
@@ -40,6 +41,7 @@ TEST_PACKAGES=(
   php-symfony-framework-bundle php-symfony-messenger php-laravel-framework
 )
 LINT_PACKAGES=(clang-format-19 clang-tidy-19 shellcheck)
+FUZZ_PACKAGES=(clang-19 libclang-rt-19-dev llvm-19 util-linux)
 
 # Flags of every PHP build. Zend signals stay off: the web server owns the process's signals.
 # Execution timers are per-thread (SIGEV_THREAD_ID), the only kind that is right in a threaded host.
@@ -275,6 +277,7 @@ print_env() {
 case "${1:-}" in
   build) need_packages "${BUILD_PACKAGES[@]}"; need_go; need_php release >/dev/null ;;
   test) need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"; need_go; need_php release >/dev/null; need_php asan >/dev/null ;;
+  full) need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${FUZZ_PACKAGES[@]}"; need_go; need_php release >/dev/null; need_php asan >/dev/null ;;
   lint) need_packages "${BUILD_PACKAGES[@]}" "${LINT_PACKAGES[@]}"; need_go ;;
   php) need_php "${2:-release}" ;;
   php-check) php_check "${2:?php-check needs the path of a php-config}" ;;
@@ -284,5 +287,5 @@ case "${1:-}" in
   php-slot) php_slot "${2:-release}" ;;
   go) need_go; find_go ;;
   env) print_env ;;
-  *) sed -n '2,21s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,22s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

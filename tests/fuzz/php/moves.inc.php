@@ -48,8 +48,11 @@ function somewhere(callable $move): void
             ob_start(function (string $text) {
                 return '';
             });
-            $move();
-            ob_end_clean();
+            try {
+                $move();
+            } finally {
+                ob_end_clean();
+            }
             return;
         case 5:
             $object = new class ($move) {
