@@ -67,7 +67,9 @@ bool Pool::spawn(const Lock& lock, std::string& error) noexcept {
   } else if (failed == 0) {
     failed = ENOMEM;
   }
-  put_text(error, {"could not start a thread for ", title(), ": ", std::strerror(failed)});
+  put_text(error, {options_.kind == PoolKind::Requests ? "could not start a thread for worker \""
+                                                       : "could not start a thread for background worker \"",
+                   options_.name, "\": ", std::strerror(failed)});
   put_text(no_thread_, {error});
   return false;
 }
