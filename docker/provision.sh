@@ -3,6 +3,7 @@
 # slow results are kept. A bare Debian 12 machine, CI and the Docker image all call it.
 #
 #   provision.sh build            packages for building, Go, and a release PHP
+#   provision.sh server           packages for building the server alone, Go, and a release PHP
 #   provision.sh test             the same, with what the tests need (a PHP under AddressSanitizer, browser, load generator)
 #   provision.sh full             and what only the long tests need (clang with libFuzzer)
 #   provision.sh lint             formatters and linters
@@ -34,7 +35,9 @@ BUILD_PACKAGES=(
   libxml2-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev zlib1g-dev libsodium-dev libonig-dev
   libpng-dev libjpeg-dev libwebp-dev libicu-dev libgtest-dev libgmock-dev
 )
+SERVER_PACKAGES=(build-essential cmake ninja-build pkg-config ca-certificates libcap2-bin)
 TEST_PACKAGES=(
+  debootstrap # the base of the images in tests/container
   wrk chromium procps psmisc curl valgrind
   # Real code for tests/e2e/frameworks_test.go, and for the examples of docs/recipes and docs/guide.
   php-amphp-amp php-symfony-http-kernel php-symfony-routing
@@ -276,6 +279,7 @@ print_env() {
 
 case "${1:-}" in
   build) need_packages "${BUILD_PACKAGES[@]}"; need_go; need_php release >/dev/null ;;
+  server) need_packages "${SERVER_PACKAGES[@]}"; need_go; need_php release >/dev/null ;;
   test) need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"; need_go; need_php release >/dev/null; need_php asan >/dev/null ;;
   full) need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${FUZZ_PACKAGES[@]}"; need_go; need_php release >/dev/null; need_php asan >/dev/null ;;
   lint) need_packages "${BUILD_PACKAGES[@]}" "${LINT_PACKAGES[@]}"; need_go ;;

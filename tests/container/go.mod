@@ -1,0 +1,3 @@
+module github.com/igor-php/igor/tests/container
+
+go 1.25
