@@ -7,7 +7,7 @@
 #   provision.sh test             the same, with what the tests need (a PHP under AddressSanitizer, browser, load generator)
 #   provision.sh full             and what only the long tests need (clang with libFuzzer)
 #   provision.sh lint             formatters and linters
-#   provision.sh php [release|debug|asan]  make sure that PHP build exists; print its php-config
+#   provision.sh php [release|debug|asan|package]  make sure that PHP build exists; print its php-config
 #   provision.sh php-check PATH   say whether this php-config can host Igor
 #   provision.sh php-library PATH print the embed library of this php-config
 #   provision.sh wordpress        fetch WordPress and MariaDB for tests/e2e/wordpress_test.go; print WordPress's folder
@@ -16,7 +16,7 @@
 #
 # Environment:
 #   PHP_CONFIG   use this PHP (must be ZTS with the embed library) instead of building one
-#   IGOR_PHP_FLAGS  further configure flags of a PHP that is built: "--with-mysqli --with-pdo-mysql"
+#   IGOR_PHP_FLAGS  further configure flags of a PHP that is built: "--with-gmp --enable-ftp"
 #   IGOR_CACHE   where built PHPs and toolchains are kept (default: $XDG_CACHE_HOME/igor or ~/.cache/igor)
 #   IGOR_JOBS    parallel compile jobs (default: the number of CPUs)
 set -euo pipefail
@@ -53,7 +53,7 @@ PHP_FLAGS=(
   --enable-embed=shared --enable-cli --disable-cgi --disable-phpdbg --without-pear
   --enable-opcache --enable-mbstring --enable-pcntl --enable-sockets --enable-intl --enable-gd
   --with-jpeg --with-webp --with-curl --with-openssl --with-zlib --with-sodium --with-pdo-sqlite
-  --with-sqlite3 --enable-exif --enable-bcmath --enable-calendar --enable-sysvsem --enable-sysvshm
+  --with-sqlite3 --with-mysqli --with-pdo-mysql --enable-exif --enable-bcmath --enable-calendar --enable-sysvsem --enable-sysvshm
   --with-libxml --enable-soap
 )
 
@@ -152,7 +152,7 @@ php_library() {
 
 php_variant_flags() {
   case "$1" in
-    release) ;;
+    release | package) ;;
     debug) printf '%s\n' --enable-debug ;;
     # The engine itself instrumented: without that the sanitizer takes what a bailout leaves behind on a
     # Fiber's stack for errors, and sees no error inside the engine. The large extensions stay out: half
@@ -160,8 +160,8 @@ php_variant_flags() {
     asan) printf '%s\n' --enable-debug --enable-address-sanitizer --disable-intl --disable-gd --without-jpeg \
       --without-webp --without-curl --disable-soap --disable-exif --disable-bcmath --disable-calendar --disable-dom \
       --disable-simplexml --disable-xml --disable-xmlreader --disable-xmlwriter --without-libxml --disable-phar \
-      --disable-fileinfo ;;
-    *) die "unknown PHP variant '$1' (release, debug, asan)" ;;
+      --disable-fileinfo --without-mysqli --without-pdo-mysql --disable-mysqlnd ;;
+    *) die "unknown PHP variant '$1' (release, debug, asan, package)" ;;
   esac
   # shellcheck disable=SC2086  # several flags
   if [ -n "${IGOR_PHP_FLAGS:-}" ]; then printf '%s\n' $IGOR_PHP_FLAGS; fi
@@ -199,24 +199,35 @@ build_php() {
   work=$(mktemp -d "${TMPDIR:-/tmp}/igor-php.XXXXXX")
   (cd "$work" && apt_sources apt-get source "php$PHP_SERIES") >>"$log" 2>&1 \
     || { tail -n 20 "$log" >&2; die "apt could not fetch the source of php$PHP_SERIES"; }
+  # A package's PHP is built for a place where it is not, and kept in a folder that stands for the root.
+  local place root='' settings
   version=$(find "$work" -maxdepth 1 -name '*.dsc' -printf '%f\n' | sed 's/^[^_]*_\(.*\)\.dsc$/\1/' | head -n 1)
   prefix="$slot/$version"
+  place=$prefix settings="$prefix/etc"
+  if [ "$variant" = package ]; then place=/usr/lib/igor/php root=$prefix settings=/etc/igor/php; fi
   say "building PHP $version ($variant); about five minutes on two CPUs, log in $log"
   rm -rf "$prefix"
   if ! (
+    # The folder has another name each time; the compiler's cache need not know.
+    export CCACHE_BASEDIR="$work" CCACHE_NOHASHDIR=1
     cd "$work"/php*/ && ./buildconf --force &&
     CC='ccache gcc' CXX='ccache g++' CFLAGS="-O2 -g1 -fno-omit-frame-pointer" CXXFLAGS="-O2 -g1 -fno-omit-frame-pointer" \
-      ./configure --prefix="$prefix" --with-config-file-path="$prefix/etc" \
-      --with-config-file-scan-dir="$prefix/etc/conf.d" "${PHP_FLAGS[@]}" "${variant_flags[@]}" &&
-    make -j"$IGOR_JOBS" && make install &&
-    mkdir -p "$prefix/lib/php/build" && cp run-tests.php build/gen_stub.php "$prefix/lib/php/build/"
+      ./configure --prefix="$place" --with-config-file-path="$settings" \
+      --with-config-file-scan-dir="$settings/conf.d" "${PHP_FLAGS[@]}" "${variant_flags[@]}" &&
+    make -j"$IGOR_JOBS" && make install INSTALL_ROOT="$root" &&
+    mkdir -p "$root$place/lib/php/build" && cp run-tests.php build/gen_stub.php "$root$place/lib/php/build/"
   ) >>"$log" 2>&1; then
     tail -n 30 "$log" >&2
     rm -rf "$work"
     die "building PHP $version failed; the whole log is $log"
   fi
-  mkdir -p "$prefix/etc/conf.d"
-  echo 'zend_extension=opcache' >"$prefix/etc/conf.d/10-opcache.ini"
+  mkdir -p "$root$settings/conf.d"
+  echo 'zend_extension=opcache' >"$root$settings/conf.d/10-opcache.ini"
+  if [ -n "$root" ]; then
+    mkdir -p "$root/bin"
+    sed "s#\"$place\"#\"$root$place\"#" "$root$place/bin/php-config" >"$root/bin/php-config"
+    chmod +x "$root/bin/php-config"
+  fi
   rm -rf "$work"
   ln -sfn "$version" "$slot/current"
   say "PHP $version ($variant) is in $prefix"

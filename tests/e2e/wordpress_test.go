@@ -26,15 +26,15 @@ import (
 // WordPress as it comes, one request at a time, on a database of its own: installed through its own pages, used as its
 // author and its visitors do. It wants more than the other tests do, and so it is asked for:
 //
-//	IGOR_PHP_FLAGS=--with-mysqli IGOR_TEST_WORDPRESS=$(docker/provision.sh wordpress) ./dev test --only e2e --filter WordPress
+//	IGOR_TEST_WORDPRESS=$(docker/provision.sh wordpress) ./dev test --only e2e --filter WordPress
 func TestWordPress(t *testing.T) {
 	t.Parallel()
 	wordpress := os.Getenv("IGOR_TEST_WORDPRESS")
 	if wordpress == "" {
-		t.Skip("IGOR_TEST_WORDPRESS does not say where WordPress is (docker/provision.sh wordpress), for a PHP with mysqli (IGOR_PHP_FLAGS=--with-mysqli)")
+		t.Skip("IGOR_TEST_WORDPRESS does not say where WordPress is (docker/provision.sh wordpress)")
 	}
 	if modules, _ := harness.Run(t, wordpress, "php-cli", "-m"); !strings.Contains(modules, "\nmysqli\n") {
-		t.Fatalf("this PHP has no mysqli; build it with IGOR_PHP_FLAGS=--with-mysqli. It has:\n%s", modules)
+		t.Fatalf("this PHP has no mysqli, which WordPress needs. It has:\n%s", modules)
 	}
 	database := startMariaDB(t)
 	root := filepath.Join(t.TempDir(), "wordpress")
