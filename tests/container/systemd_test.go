@@ -59,6 +59,19 @@ CMD ["/sbin/init"]
 	}
 	name := "igor-test-systemd"
 	command(t, "docker", "build", "-q", "-t", name, folder)
+	c := bootSystemd(t, name)
+	eventually(t, "igor is active", time.Minute, func() error {
+		if state, err := tryCommand("docker", "exec", c.id, "systemctl", "is-active", "igor"); err != nil {
+			return fmt.Errorf("%s:\n%s", state, c.journal())
+		}
+		return nil
+	})
+	return c
+}
+
+// bootSystemd runs an image whose first process is systemd, until that has started.
+func bootSystemd(t *testing.T, image string) *container {
+	t.Helper()
 	// What systemd needs of a kernel with either kind of control groups; nothing of it is igor's.
 	options := []string{"--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", "--cgroupns", "host",
 		"--tmpfs", "/run:exec", "--tmpfs", "/run/lock", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw",
@@ -66,16 +79,10 @@ CMD ["/sbin/init"]
 	if strings.Contains(command(t, "docker", "info", "-f", "{{.SecurityOptions}}"), "apparmor") {
 		options = append(options, "--security-opt", "apparmor=unconfined")
 	}
-	c := run(t, append(options, name)...)
+	c := run(t, append(options, image)...)
 	eventually(t, "systemd has started", time.Minute, func() error {
 		if state, err := tryCommand("docker", "exec", c.id, "systemctl", "is-system-running"); err != nil && !strings.Contains(state, "degraded") {
 			return fmt.Errorf("%s", state)
-		}
-		return nil
-	})
-	eventually(t, "igor is active", time.Minute, func() error {
-		if state, err := tryCommand("docker", "exec", c.id, "systemctl", "is-active", "igor"); err != nil {
-			return fmt.Errorf("%s:\n%s", state, c.journal())
 		}
 		return nil
 	})
