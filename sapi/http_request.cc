@@ -169,6 +169,7 @@ void HttpRequest::abort() noexcept {
 void HttpRequest::abandon() noexcept {
   Lock lock(mutex_);
   if (finished_.load(std::memory_order_relaxed)) return;
+  lost_ = true;
   gone_.store(true, std::memory_order_release);
   finished_.store(true, std::memory_order_release);
   input_ended_ = true;

@@ -98,7 +98,7 @@ class HttpRequest : public RefCounted<HttpRequest> {
   // The client is gone: input ends, output is refused from now on. Nothing after the finish.
   void abort() noexcept;
 
-  // The thread that serves it could not be ended and was left behind: the response ends as it is.
+  // The thread that serves it could not be ended and was left behind, and with it the rest of the response.
   void abandon() noexcept;
 
   // --- The pool ---------------------------------------------------------------------------------

@@ -241,6 +241,31 @@ TEST(RequestQueue, AWorkerThatIsLeftBehindAnswersItsClientAndCountsNoMore) {
   EXPECT_EQ(budget.used(), 0u);
 }
 
+TEST(RequestQueue, APartOfAnAnswerNeverPassesForTheWhole) {
+  QueueHost host;
+  host.on_request = [](Script&, HttpRequest& request) {
+    request.begin_headers(200);
+    request.write("half", 4);
+    request.flush();
+  };
+  const auto queue = new_queue();
+  PoolOptions options = options_of(queue, 1);
+  options.stop_grace = Duration::zero();
+  TestPool pool(options, host);
+  start_and_wait(*pool);
+  Client stuck("/hold/stuck", pool.pool);
+  std::thread operator_([&] {
+    host.at("/hold/stuck").began.wait();
+    EXPECT_TRUE(pool->restart_worker(0));
+  });
+  const Client::Answer answer = stuck.answer();
+  operator_.join();
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "half");
+  EXPECT_TRUE(answer.refused) << "its caller cuts the connection";
+  host.at("/hold/stuck").go.open();
+}
+
 // --- successors -----------------------------------------------------------------------------------------
 
 TEST(RequestQueue, ASuccessorTakesWhatWaits) {
