@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "module/log.h"
 #include "module/timers.h"
 
 namespace igor {
@@ -27,7 +28,9 @@ Pool::Pool(PoolOptions options, WorkerHost& host, std::weak_ptr<Scope> home, con
       home_(std::move(home)),
       dispatch_(options_.queue, options_.dispatch),
       supervision_(options_.supervision),
-      in_charge_(!predecessor) {}
+      in_charge_(!predecessor) {
+  LogQueue::global();  // made now: what there is to tell may be that there is no memory
+}
 
 Pool::~Pool() = default;
 

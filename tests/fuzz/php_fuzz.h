@@ -46,11 +46,13 @@ class PhpForFuzz {
 
   void begin_request() {
     FUZZ_CHECK(sapi::catch_bailout([] { FUZZ_CHECK(php_request_startup() == SUCCESS); }));
+    frame_.func = static_cast<zend_function*>(zend_hash_str_find_ptr(EG(function_table), ZEND_STRL("strlen")));
+    FUZZ_CHECK(frame_.func != nullptr);
     EG(current_execute_data) = &frame_;
   }
 
   sapi::PhpThread* thread_;
-  zend_execute_data frame_{};  // of no function; what is thrown outside of any is fatal
+  zend_execute_data frame_{};  // of some function: what is thrown outside of any is fatal
 };
 
 }  // namespace igor::fuzz
