@@ -62,6 +62,7 @@ TEST(PoolOperation, LeastBusyOffersToWhoHoldsTheFewest) {
     tasks.push_back(test::send(*pool).task);
     test::eventually([&] { return pool->stats().running == static_cast<size_t>(i) + 1; });
   }
+  test::eventually([&] { return pool->stats().waiting == 3; });  // and has noted what it got
   {
     std::lock_guard lock(mutex);
     EXPECT_THAT(got, testing::ElementsAre(testing::Pair(0, 3), testing::Pair(1, 3), testing::Pair(2, 3)));
