@@ -5,6 +5,8 @@
 #   provision.sh build            packages for building, Go, and a release PHP
 #   provision.sh server           packages for building the server alone, Go, and a release PHP
 #   provision.sh test             the same, with what the tests need (a PHP under AddressSanitizer, browser, load generator)
+#   provision.sh bench            packages of test without its PHP, and what the benchmark needs (Google Benchmark, perf)
+#   provision.sh rivals           what the benchmark compares with and Debian has (Redis and Symfony Messenger)
 #   provision.sh full             and what only the long tests need (clang with libFuzzer)
 #   provision.sh lint             formatters and linters
 #   provision.sh php [release|debug|asan|package]  make sure that PHP build exists; print its php-config
@@ -38,11 +40,13 @@ BUILD_PACKAGES=(
 SERVER_PACKAGES=(build-essential cmake ninja-build pkg-config ca-certificates libcap2-bin)
 TEST_PACKAGES=(
   debootstrap # the base of the images in tests/container
-  wrk chromium procps psmisc curl valgrind
+  wrk chromium procps psmisc curl valgrind strace
   # Real code for tests/e2e/frameworks_test.go, and for the examples of docs/recipes and docs/guide.
   php-amphp-amp php-symfony-http-kernel php-symfony-routing
   php-symfony-framework-bundle php-symfony-messenger php-laravel-framework
 )
+BENCH_PACKAGES=(libbenchmark-dev linux-perf)
+RIVAL_PACKAGES=(redis-server php-cli php-redis php-symfony-messenger php-symfony-redis-messenger)
 LINT_PACKAGES=(clang-format-19 clang-tidy-19 shellcheck)
 FUZZ_PACKAGES=(clang-19 libclang-rt-19-dev llvm-19 util-linux)
 
@@ -292,6 +296,8 @@ case "${1:-}" in
   build) need_packages "${BUILD_PACKAGES[@]}"; need_go; need_php release >/dev/null ;;
   server) need_packages "${SERVER_PACKAGES[@]}"; need_go; need_php release >/dev/null ;;
   test) need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"; need_go; need_php release >/dev/null; need_php asan >/dev/null ;;
+  bench) need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${BENCH_PACKAGES[@]}"; need_go; need_php release >/dev/null ;;
+  rivals) need_packages "${RIVAL_PACKAGES[@]}" ;;
   full) need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${FUZZ_PACKAGES[@]}"; need_go; need_php release >/dev/null; need_php asan >/dev/null ;;
   lint) need_packages "${BUILD_PACKAGES[@]}" "${LINT_PACKAGES[@]}"; need_go ;;
   php) need_php "${2:-release}" ;;
@@ -302,5 +308,5 @@ case "${1:-}" in
   php-slot) php_slot "${2:-release}" ;;
   go) need_go; find_go ;;
   env) print_env ;;
-  *) sed -n '2,22s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,24s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

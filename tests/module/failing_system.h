@@ -56,6 +56,7 @@ class Refusals {
 
 inline Refusals memory, threads, descriptors;
 inline std::atomic<int64_t> living_allocations{0};
+inline std::atomic<int64_t> all_allocations{0};  // so far, those that were given back among them
 
 }  // namespace igor::test
 
@@ -71,7 +72,10 @@ void* __wrap_malloc(size_t size) {
     return nullptr;
   }
   void* const block = __real_malloc(size);
-  if (block != nullptr) igor::test::living_allocations.fetch_add(1, std::memory_order_relaxed);
+  if (block != nullptr) {
+    igor::test::living_allocations.fetch_add(1, std::memory_order_relaxed);
+    igor::test::all_allocations.fetch_add(1, std::memory_order_relaxed);
+  }
   return block;
 }
 void __wrap_free(void* block) {

@@ -1,0 +1,4 @@
+<?php
+
+require __DIR__ . '/../site/lib.php';
+echo serialize(unserialize(stream_get_contents(STDIN)));

@@ -1,0 +1,6 @@
+<?php
+
+while (frankenphp_handle_request(static function (): void {
+    echo "hello\n";
+})) {
+}

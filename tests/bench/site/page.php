@@ -1,0 +1,4 @@
+<?php
+
+require __DIR__ . '/answers.php';
+answer();

@@ -1,0 +1,5 @@
+<?php
+
+require __DIR__ . '/answers.php';
+while (frankenphp_handle_request(answer(...))) {
+}

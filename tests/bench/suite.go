@@ -1,0 +1,227 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"time"
+)
+
+// entry is one contestant in one case.
+type entry struct {
+	contestant string
+	brand      *brand // null: needs no server
+	missing    string // why it is not present; empty: it is
+	run        func(s *server) (*round, error)
+	// Whether a further run is made in which system calls are counted.
+	counted bool
+}
+
+// testCase is what the contestants do in turn.
+type testCase struct {
+	name    string
+	about   string
+	setup   *setup
+	rounds  int // at most; 0: as many as are asked for
+	entries []entry
+}
+
+// suite makes the cases. It knows how long a batch is to go on.
+type suite struct {
+	batch    time.Duration
+	igor     *brand
+	spinless *brand // the same server with spinning off
+	rival    *brand // of --against; null: none
+	results  *results
+	tools    tools
+	capacity map[string]map[string]float64 // requests per second in the closed loop, by case and server
+	cases    []testCase
+}
+
+// A way to wait for a task: with which script, and the driver's way of sending.
+type style struct {
+	name, pool, do string
+	objects        bool // needs Igor's classes
+}
+
+var (
+	receive = style{"receive", "receive", "echo", true}
+	selects = style{"select", "select", "echo", false}
+	await   = style{"await", "await", "await", true}
+)
+
+var scriptsWithObjects = map[string]bool{"receive.php": true, "await.php": true}
+
+// without removes the pools whose scripts need classes that a server does not have: they would fail at their start.
+func (s *setup) without(objects bool) *setup {
+	if objects {
+		return s
+	}
+	rest := *s
+	rest.pools = nil
+	for _, p := range s.pools {
+		if !scriptsWithObjects[p.script] {
+			rest.pools = append(rest.pools, p)
+		}
+	}
+	return &rest
+}
+
+func echoPools(number, queue int) []pool {
+	return []pool{
+		{name: "receive", script: "receive.php", number: number, queue: queue},
+		{name: "select", script: "select.php", number: number, queue: queue},
+		{name: "await", script: "await.php", number: number, queue: queue},
+	}
+}
+
+// serverEntry is missing where there is no such server, or it lacks what the case needs.
+func serverEntry(b *brand, contestant string, objects, counted bool, run func(*server) (*round, error)) entry {
+	e := entry{contestant: b.label + contestant, brand: b, run: run, counted: counted}
+	if objects && !b.probed.Objects {
+		e.missing = "it has no Igor\\Inbox"
+	}
+	return e
+}
+
+func (t *suite) brands(spinless bool) []*brand {
+	brands := []*brand{t.igor}
+	if spinless {
+		brands = append(brands, t.spinless)
+	}
+	if t.rival != nil {
+		brands = append(brands, t.rival)
+	}
+	return brands
+}
+
+// task is a case of the driver's, for each server and style.
+func (t *suite) task(c testCase, styles []style, spinless, counted bool, parallel int, query url.Values) testCase {
+	for _, b := range t.brands(spinless) {
+		for _, st := range styles {
+			asked := url.Values{}
+			for key, values := range query {
+				asked[key] = values
+			}
+			if !asked.Has("do") {
+				asked.Set("do", st.do)
+			}
+			if !asked.Has("worker") {
+				asked.Set("worker", st.pool)
+			}
+			if !asked.Has("ms") {
+				asked.Set("ms", number(int(t.batch.Milliseconds())))
+			}
+			name := ""
+			if len(styles) > 1 || styles[0].objects {
+				name = ", " + st.name
+			}
+			c.entries = append(c.entries, serverEntry(b, name, st.objects, counted, func(s *server) (*round, error) { return s.drive(asked, parallel) }))
+		}
+	}
+	return c
+}
+
+func (t *suite) add(c testCase) { t.cases = append(t.cases, c) }
+
+func (t *suite) build() []testCase {
+	t.floors()
+	serial := &setup{pools: echoPools(1, 0), threads: 4}
+	for _, payload := range []string{"null", "keys", "enum"} {
+		about := map[string]string{"null": "one null", "keys": "10 keys", "enum": "an enum case"}[payload]
+		c := testCase{name: "serial/" + payload, about: "one task after the other: " + about, setup: serial}
+		c = t.task(c, []style{receive, selects, await}, true, true, 1, url.Values{"payload": {payload}, "least": {"200"}})
+		t.add(t.withAlternatives(c, payload))
+	}
+	for _, gap := range []int{100, 1000, 10000} {
+		c := testCase{name: fmt.Sprintf("sparse/%gms", float64(gap)/1000), about: fmt.Sprintf("a task every now and then, %g ms between two", float64(gap)/1000), setup: serial}
+		t.add(t.task(c, []style{receive, selects}, true, false, 1, url.Values{"payload": {"keys"}, "pause": {number(gap)}, "least": {"30"}}))
+	}
+	for _, payload := range []string{"string-10", "string-64", "string-1000", "string-16384", "string-100000", "string-1048576", "string-10000000",
+		"string-16777216", "ints-1000", "ints-100000", "maps-1000", "rows-1000", "depth-64"} {
+		c := testCase{name: "payload/" + payload, about: "one task after the other, the payload comes back: " + payload, setup: serial}
+		c = t.task(c, []style{receive, selects}, false, false, 1, url.Values{"payload": {payload}, "least": {"5"}})
+		t.add(t.withAlternatives(t.withCodec(c, payload), payload))
+	}
+	queued := &setup{pools: echoPools(1, 1024), threads: 4}
+	for _, count := range []int{1, 16, 256} {
+		c := testCase{name: fmt.Sprintf("outstanding/%d", count), about: fmt.Sprintf("%d tasks sent, then %d answers read; time of them all", count, count), setup: queued}
+		t.add(t.task(c, []style{receive, selects}, true, true, 1, url.Values{"do": {"many"}, "count": {number(count)}, "payload": {"keys"}}))
+	}
+	side := &setup{pools: []pool{{name: "updates", script: "updates.php", number: 1}, {name: "hold", script: "hold.php", number: 1}}, threads: 4}
+	for _, count := range []int{1, 16, 1000} {
+		c := testCase{name: fmt.Sprintf("updates/%d", count), about: fmt.Sprintf("a task with %d updates; time of the task", count), setup: side}
+		t.add(t.task(c, []style{selects}, false, true, 1, url.Values{"do": {"updates"}, "worker": {"updates"}, "count": {number(count)}}))
+	}
+	for _, count := range []int{1, 64, 500} {
+		c := testCase{name: fmt.Sprintf("streams/%d", count), about: fmt.Sprintf("stream_select() on %d tasks, of which one is answered", count), setup: side}
+		t.add(t.task(c, []style{selects}, false, true, 1, url.Values{"do": {"streams"}, "worker": {"hold"}, "count": {number(count)}, "payload": {"keys"}}))
+	}
+	for _, count := range []int{2, 8, 64} {
+		fan := &setup{pools: echoPools(count, 0), threads: 4}
+		c := testCase{name: fmt.Sprintf("fan-out/%d", count), about: fmt.Sprintf("a task to each of %d workers, then all answers", count), setup: fan}
+		t.add(t.task(c, []style{receive, selects}, false, false, 1, url.Values{"do": {"many"}, "count": {number(count)}, "payload": {"keys"}}))
+	}
+	idle := &setup{pools: echoPools(1, 0)[:2], threads: 4}
+	for i := range idle.pools {
+		idle.pools[i].number = 257
+	}
+	c := testCase{name: "idle/256-beside-one", about: "one task after the other in a pool of 257 workers", setup: idle}
+	t.add(t.task(c, []style{receive, selects}, false, false, 1, url.Values{"payload": {"null"}, "least": {"200"}}))
+	t.idle()
+	t.crowds()
+	lazy := &setup{pools: []pool{{script: "select.php", most: 256}, {name: "once", script: "once.php", number: 1}}, threads: 4}
+	c = testCase{name: "start/cold", about: "the first task of a lazy worker: a thread starts, PHP and the script too", setup: lazy}
+	t.add(t.task(c, []style{selects}, false, false, 1, url.Values{"do": {"cold"}, "count": {"4"}, "payload": {"null"}}))
+	c = testCase{name: "start/again", about: "each task needs the script to start again", setup: lazy}
+	t.add(t.task(c, []style{selects}, false, false, 1, url.Values{"do": {"echo"}, "worker": {"once"}, "payload": {"null"}}))
+	t.snapshots()
+	t.http()
+	return t.cases
+}
+
+// crowds: many senders, many workers.
+func (t *suite) crowds() {
+	sizes := []int{1, 2, 4, 8, 16, 64}
+	for _, workers := range sizes {
+		crowd := &setup{pools: echoPools(workers, 0)[:2], threads: 66}
+		for _, senders := range sizes {
+			st := []style{receive}
+			if t.rival != nil && !t.rival.probed.Objects {
+				st = []style{selects}
+			}
+			c := testCase{name: fmt.Sprintf("crowd/%dx%d", senders, workers), about: fmt.Sprintf("%d requests send one task after the other to %d workers", senders, workers), setup: crowd}
+			t.add(t.task(c, st, senders == workers, false, senders, url.Values{"payload": {"null"}, "ms": {number(int(t.batch.Milliseconds()) * 2 / 3)}}))
+		}
+	}
+}
+
+func (t *suite) snapshots() {
+	published := &setup{pools: []pool{{name: "settings", script: "settings.php", number: 1}, {name: "publish", script: "publish.php", number: 1}}, threads: 66}
+	c := testCase{name: "snapshot/first", about: "the first look at a snapshot in a request", setup: published}
+	for _, b := range t.brands(false) {
+		c.entries = append(c.entries, serverEntry(b, "", false, false, func(s *server) (*round, error) {
+			var answers []*measured
+			for range 100 {
+				body, err := s.get("/driver.php?do=first&worker=settings")
+				if err != nil {
+					return nil, err
+				}
+				answer, err := parseMeasured(body)
+				if err != nil {
+					return nil, err
+				}
+				answers = append(answers, answer)
+			}
+			r := together(answers)
+			for _, name := range []string{"rate", "cpu", "voluntary", "involuntary"} {
+				delete(r.numbers, name)
+			}
+			return r, nil
+		}))
+	}
+	t.add(c)
+	c = testCase{name: "snapshot/again", about: "each further look in that request", setup: published}
+	t.add(t.task(c, []style{selects}, false, false, 1, url.Values{"do": {"vars"}, "worker": {"settings"}}))
+	c = testCase{name: "snapshot/64-readers", about: "64 requests look all the time, the worker publishes every millisecond; time of a look", setup: published}
+	t.add(t.task(c, []style{selects}, false, false, 64, url.Values{"do": {"vars"}, "worker": {"publish"}}))
+}
