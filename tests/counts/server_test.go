@@ -113,8 +113,8 @@ func TestTaskContextSwitches(t *testing.T) {
 		}
 	}
 	send(t, s, "queued", 256, 256)
-	if got := send(t, s, "queued", 8*256, 256) / (8 * 256); got > 0.5 {
-		t.Errorf("%.2f voluntary context switches per task with 256 outstanding, at most 0.5", got)
+	if got := send(t, s, "queued", 8*256, 256) / (8 * 256); got > 0.7 {
+		t.Errorf("%.2f voluntary context switches per task with 256 outstanding, at most 0.7", got)
 	}
 }
 
@@ -125,13 +125,15 @@ func TestTaskDescriptors(t *testing.T) {
 	if _, err := fmt.Sscan(answer.Body, &quiet, &selected, &closed); err != nil {
 		t.Fatalf("%v: %q", err, answer.Body)
 	}
-	if quiet != 0 {
+	// The server has descriptors of its own that come and go; a few are not one for each task.
+	const others = 4
+	if quiet > others {
 		t.Errorf("%d descriptors for 64 tasks that nobody selects on", quiet)
 	}
-	if selected > 64 {
+	if selected > 64+others {
 		t.Errorf("%d descriptors for 64 tasks that are selected on", selected)
 	}
-	if closed != 0 {
+	if closed > others {
 		t.Errorf("%d descriptors are left of 64 tasks that were closed", closed)
 	}
 }
@@ -147,8 +149,8 @@ func TestTaskSystemCalls(t *testing.T) {
 		futex, another float64 // at most, per task
 	}{
 		{"serial, receive", "receive", 400, 1, 7, 1},
-		{"serial, select", "select", 400, 1, 6, 5},
-		{"256 outstanding", "queued", 4 * 256, 256, 0.6, 0.3},
+		{"serial, select", "select", 400, 1, 5.5, 4},
+		{"256 outstanding", "queued", 4 * 256, 256, 1, 0.3},
 	} {
 		send(t, s, one.worker, 50, one.atOnce)
 		none := traced(t, s, func() { send(t, s, one.worker, 0, 1) })
