@@ -17,6 +17,7 @@ import (
 )
 
 func init() {
+	var added *cobra.Command // to the tree, when the one after it is made
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "php-cli",
 		Usage: "[options] script.php [args...]",
@@ -28,6 +29,7 @@ same extensions, same php.ini. Options are those of the php command, such as -r,
 			// The options are PHP's.
 			cmd.DisableFlagParsing = true
 			cmd.RunE = caddycmd.WrapCommandFuncForCobra(cmdPHPCLI)
+			added = cmd
 		},
 	})
 	caddycmd.RegisterCommand(caddycmd.Command{
@@ -55,6 +57,7 @@ With --watch they are restarted when files change: --watch alone for PHP files a
 			cmd.Flags().BoolP("debug", "v", false, "Log more")
 			cmd.Flags().Bool("no-compress", false, "Do not compress responses")
 			cmd.RunE = caddycmd.WrapCommandFuncForCobra(cmdPHPServer)
+			refuseProgramReplacements(added)
 		},
 	})
 }

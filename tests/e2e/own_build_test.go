@@ -45,4 +45,5 @@ func TestCaddyBuildOfOnesOwn(t *testing.T) {
 	if err != nil || string(out) != "42 by cli" {
 		t.Errorf("php-cli of the Caddy that was built: %v, %q", err, out)
 	}
+	mustRefuseToBeReplaced(t, filepath.Join(folder, "my-caddy"))
 }
