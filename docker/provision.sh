@@ -65,9 +65,7 @@ say() { printf '%s\n' "provision: $*" >&2; }
 die() { say "$*"; exit 1; }
 
 as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"
-  elif command -v sudo >/dev/null 2>&1; then sudo "$@"
-  else die "installing packages needs root; run as root or install sudo"; fi
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
 # Installs what is missing of the named Debian packages; silent and offline when nothing is.
@@ -78,7 +76,9 @@ need_packages() {
   done
   [ ${#missing[@]} = 0 ] && return 0
   command -v apt-get >/dev/null || die "not a Debian system; install the equivalents of: ${missing[*]}"
-  say "installing ${missing[*]}"
+  [ "$(id -u)" = 0 ] || command -v sudo >/dev/null \
+    || die "installing packages needs root or sudo, and there is neither; have them installed: apt-get install ${missing[*]}"
+  say "installing ${missing[*]}; a minute or two"
   local log; log=$(mktemp)
   if ! { as_root apt-get update -q && as_root env DEBIAN_FRONTEND=noninteractive \
       apt-get install -y -q --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
