@@ -10,6 +10,7 @@
 #   provision.sh full             and what only the long tests need (clang with libFuzzer)
 #   provision.sh lint             formatters and linters
 #   provision.sh php [release|debug|asan|package]  make sure that PHP build exists; print its php-config
+#   provision.sh php-source       fetch PHP's source; print the path of its archive
 #   provision.sh php-check PATH   say whether this php-config can host Igor
 #   provision.sh php-library PATH print the embed library of this php-config
 #   provision.sh wordpress        fetch WordPress and MariaDB for tests/e2e/wordpress_test.go; print WordPress's folder
@@ -187,6 +188,26 @@ apt_sources() { # apt-get against the suite that has PHP, without touching the s
     -o Dir::State::lists="$state/lists" -o Dir::Cache="$state/cache" -o APT::Sandbox::User=root "${@:2}"
 }
 
+# fetch_php_source FOLDER LOG: Debian's source package, packed and unpacked.
+fetch_php_source() {
+  say "fetching the PHP $PHP_SERIES source of Debian $PHP_SUITE"
+  apt_sources apt-get update >"$2" 2>&1 || { tail -n 20 "$2" >&2; die "apt could not read the $PHP_SUITE sources; is there a network?"; }
+  (cd "$1" && apt_sources apt-get source "php$PHP_SERIES") >>"$2" 2>&1 \
+    || { tail -n 20 "$2" >&2; die "apt could not fetch the source of php$PHP_SERIES; is there a network?"; }
+}
+
+# Prints the path of PHP's own source archive, as its authors have released it.
+need_php_source() {
+  local folder="$IGOR_CACHE/php-$PHP_SERIES-source"
+  if ! compgen -G "$folder/*.orig.tar.xz" >/dev/null; then
+    need_packages dpkg-dev ca-certificates
+    mkdir -p "$folder"
+    fetch_php_source "$folder" "$folder/log"
+    find "$folder" -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +
+  fi
+  compgen -G "$folder/*.orig.tar.xz"
+}
+
 build_php() {
   local variant=$1 slot version work prefix
   local -a variant_flags
@@ -198,11 +219,8 @@ build_php() {
   [ -x "$slot/current/bin/php-config" ] && return 0
   need_packages "${BUILD_PACKAGES[@]}"
   local log="$slot/build.log"
-  say "fetching the PHP $PHP_SERIES source of Debian $PHP_SUITE"
-  apt_sources apt-get update >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "apt could not read the $PHP_SUITE sources"; }
   work=$(mktemp -d "${TMPDIR:-/tmp}/igor-php.XXXXXX")
-  (cd "$work" && apt_sources apt-get source "php$PHP_SERIES") >>"$log" 2>&1 \
-    || { tail -n 20 "$log" >&2; die "apt could not fetch the source of php$PHP_SERIES"; }
+  fetch_php_source "$work" "$log"
   # A package's PHP is built for a place where it is not, and kept in a folder that stands for the root.
   local place root='' settings
   version=$(find "$work" -maxdepth 1 -name '*.dsc' -printf '%f\n' | sed 's/^[^_]*_\(.*\)\.dsc$/\1/' | head -n 1)
@@ -301,6 +319,7 @@ case "${1:-}" in
   full) need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${FUZZ_PACKAGES[@]}"; need_go; need_php release >/dev/null; need_php asan >/dev/null ;;
   lint) need_packages "${BUILD_PACKAGES[@]}" "${LINT_PACKAGES[@]}"; need_go ;;
   php) need_php "${2:-release}" ;;
+  php-source) need_php_source ;;
   php-check) php_check "${2:?php-check needs the path of a php-config}" ;;
   php-library) php_library "${2:?php-library needs the path of a php-config}" ;;
   php-parser) need_php_parser ;;
@@ -308,5 +327,5 @@ case "${1:-}" in
   php-slot) php_slot "${2:-release}" ;;
   go) need_go; find_go ;;
   env) print_env ;;
-  *) sed -n '2,24s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,25s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
