@@ -83,8 +83,8 @@ need_packages() {
   local log; log=$(mktemp)
   if ! { as_root apt-get update -q && as_root env DEBIAN_FRONTEND=noninteractive \
       apt-get install -y -q --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
-    tail -n 30 "$log" >&2
-    die "apt-get could not install: ${missing[*]}"
+    grep -E '^(Err|[EW]):' "$log" | head -n 10 >&2
+    die "apt-get could not install ${missing[*]}; is there a network, and does /etc/apt name Debian's packages? The whole log is $log"
   fi
   rm -f "$log"
 }
@@ -117,7 +117,7 @@ need_go() {
   say "fetching Go $GO_WANTED (this machine has none of at least $GO_MINIMUM)"
   work=$(mktemp -d)
   (cd "$work" && GOFLAGS=-modcacherw GOPATH="$work/gopath" go mod download "$module") \
-    || die "could not fetch $module through the Go module proxy"
+    || die "could not fetch $module through the Go module proxy; is there a network? Or put a Go of at least $GO_MINIMUM into PATH"
   mkdir -p "$IGOR_CACHE"
   rm -rf "$IGOR_CACHE/go-$GO_WANTED"
   cp -r "$work/gopath/pkg/mod/$module" "$IGOR_CACHE/go-$GO_WANTED"
