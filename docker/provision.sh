@@ -83,7 +83,7 @@ need_packages() {
   local log; log=$(mktemp)
   if ! { as_root apt-get update -q && as_root env DEBIAN_FRONTEND=noninteractive \
       apt-get install -y -q --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
-    grep -E '^(Err|[EW]):' "$log" | head -n 10 >&2
+    grep -E '^(Err|[EW]):' "$log" | head -n 10 >&2 || true
     die "apt-get could not install ${missing[*]}; is there a network, and does /etc/apt name Debian's packages? The whole log is $log"
   fi
   rm -f "$log"
