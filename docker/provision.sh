@@ -327,5 +327,5 @@ case "${1:-}" in
   php-slot) php_slot "${2:-release}" ;;
   go) need_go; find_go ;;
   env) print_env ;;
-  *) sed -n '2,25s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,26s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
