@@ -164,8 +164,13 @@ func TestCaddyfileOfAnotherServer(t *testing.T) {
 	if !strings.Contains(other, "num_threads 17\n") || strings.Contains(other, "queue") || !strings.Contains(other, "frankenphp {") {
 		t.Errorf("%s", other)
 	}
-	if rest := s.without(false); len(rest.pools) != 1 || len(s.pools) != 2 {
-		t.Errorf("%+v", rest.pools)
+	for _, one := range []struct {
+		probe probe
+		pools int
+	}{{probe{Tasks: true, Objects: true}, 2}, {probe{Tasks: true}, 1}, {probe{}, 0}} {
+		if rest := s.fit(&one.probe); len(rest.pools) != one.pools || len(s.pools) != 2 {
+			t.Errorf("%+v: %+v", one.probe, rest.pools)
+		}
 	}
 }
 
@@ -205,6 +210,34 @@ func TestShortRun(t *testing.T) {
 	for _, picture := range []string{"serial.svg", "payload.svg", "crowd.svg", "http.svg"} {
 		if !fileExists(filepath.Join(folder, "benchmarks", picture)) {
 			t.Errorf("there is no %s", picture)
+		}
+	}
+}
+
+// A server without the functions for tasks takes part in what is left: HTTP.
+func TestServerWithoutTasks(t *testing.T) {
+	all := &probe{Objects: true, Tasks: true, Snapshots: true}
+	suite := &suite{batch: time.Millisecond, results: new(results), igor: &brand{label: "Igor", probed: all}, spinless: &brand{label: "off", probed: all},
+		rival: &brand{label: "plain", probed: new(probe)}}
+	present := make(map[string]bool)
+	for _, c := range suite.build() {
+		for _, e := range c.entries {
+			if e.brand == suite.rival && e.missing == "" {
+				present[c.name] = true
+			}
+			if e.brand == suite.igor && e.missing != "" && e.missing != "wrk is not installed" {
+				t.Errorf("%s: %s", c.name, e.missing)
+			}
+		}
+	}
+	for _, name := range []string{"http/respond", "http/hello/classic", "http/hello/worker", "http/in/classic", "rate/hello/worker"} {
+		if !present[name] {
+			t.Errorf("it does not take part in %s", name)
+		}
+	}
+	for name := range present {
+		if !strings.HasPrefix(name, "http/") && !strings.HasPrefix(name, "rate/") || strings.Contains(name, "task") || strings.Contains(name, "fan") {
+			t.Errorf("it takes part in %s", name)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"image/color"
 	"math"
 	"path/filepath"
@@ -25,7 +26,10 @@ func newPlot(title, x, y string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
 	p.Title.Padding = vg.Points(8)
-	p.Legend.Top, p.Legend.Left = true, true
+	// At the right, in room that each plot makes there. Its lines begin at the same place however wide the font is that
+	// the reader's browser has.
+	p.Legend.Top, p.Legend.Left, p.Legend.XOffs = true, true, vg.Points(515)
+	p.Legend.Padding = vg.Points(2)
 	p.BackgroundColor = color.White
 	p.Add(plotter.NewGrid())
 	return p
@@ -50,7 +54,6 @@ func addLine(p *plot.Plot, number int, name string, points plotter.XYs, markers 
 	return nil
 }
 
-// logarithmic axes need room for the legend above the highest line.
 func logarithmic(axis *plot.Axis) {
 	axis.Scale = plot.LogScale{}
 	axis.Tick.Marker = decades{}
@@ -100,14 +103,14 @@ func quantilePlot(all *results, name, title, file string) error {
 		return nil
 	}
 	p.X.Tick.Marker = plot.ConstantTicks{{Value: 0.301, Label: "half"}, {Value: 1, Label: "1 in 10"}, {Value: 2, Label: "1 in 100"}, {Value: 3, Label: "1 in 1,000"}}
-	p.Y.Max *= 10
-	return p.Save(vg.Points(640), vg.Points(400), file)
+	p.X.Max = 4.6 // the legend's place
+	return p.Save(vg.Points(800), vg.Points(400), file)
 }
 
 // payloadPlot: time over size, of strings.
 func payloadPlot(all *results, file string) error {
 	p := newPlot("Echo of a string, median", "bytes", "µs")
-	logarithmic(&p.X)
+	p.X.Scale = plot.LogScale{}
 	logarithmic(&p.Y)
 	curves := make(map[string]plotter.XYs)
 	var names []string
@@ -136,8 +139,10 @@ func payloadPlot(all *results, file string) error {
 			return err
 		}
 	}
-	p.Y.Max *= 30
-	return p.Save(vg.Points(640), vg.Points(420), file)
+	p.X.Tick.Marker = plot.ConstantTicks{{Value: 10, Label: "10"}, {Value: 100, Label: "100"}, {Value: 1e3, Label: "1 k"}, {Value: 1e4, Label: "10 k"},
+		{Value: 1e5, Label: "100 k"}, {Value: 1e6, Label: "1 M"}, {Value: 1e7, Label: "10 M"}}
+	p.X.Max *= 600 // the legend's place
+	return p.Save(vg.Points(800), vg.Points(420), file)
 }
 
 // barPlot: one number of several cases, a colour per contestant.
@@ -180,8 +185,8 @@ func barPlot(all *results, cases []string, which, title, y string, file string) 
 		p.Legend.Add(contestant, bars)
 	}
 	p.NominalX(labels...)
-	p.Legend.Left = false
-	return p.Save(vg.Points(640), vg.Points(360), file)
+	p.X.Max += 2.4 // the legend's place
+	return p.Save(vg.Points(800), vg.Points(360), file)
 }
 
 // crowdPlot: throughput over the number of senders, with as many workers.
@@ -191,10 +196,10 @@ func crowdPlot(all *results, file string) error {
 	curves := make(map[string]plotter.XYs)
 	var names []string
 	var ticks plot.ConstantTicks
-	for _, size := range []string{"1", "2", "4", "8", "16", "64"} {
-		x, _ := strconv.ParseFloat(size, 64)
-		ticks = append(ticks, plot.Tick{Value: x, Label: size})
-		for _, r := range all.of("crowd/" + size + "x" + size) {
+	for _, size := range crowdSizes {
+		x := float64(size)
+		ticks = append(ticks, plot.Tick{Value: x, Label: number(size)})
+		for _, r := range all.of(fmt.Sprintf("crowd/%dx%d", size, size)) {
 			if r.Missing != "" {
 				continue
 			}
@@ -213,9 +218,9 @@ func crowdPlot(all *results, file string) error {
 		}
 	}
 	p.X.Tick.Marker = ticks
-	p.Y.Min, p.Y.Max = 0, p.Y.Max*1.3
-	p.Legend.Left = false
-	return p.Save(vg.Points(640), vg.Points(360), file)
+	p.Y.Min = 0
+	p.X.Max *= 8 // the legend's place
+	return p.Save(vg.Points(800), vg.Points(360), file)
 }
 
 // plots writes all of them, and says which there are: file and what it shows.

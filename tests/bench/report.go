@@ -26,7 +26,7 @@ var groups = []struct{ prefix, title, text string }{
 	{"streams/", "Waiting on many streams", ""},
 	{"fan-out/", "Fan-out", ""},
 	{"idle/", "Idle workers", ""},
-	{"crowd/", "Many senders and workers", "*senders*x*workers*. Rates are of them all together."},
+	{"crowd/", "Many senders and workers", "Tasks per second, of all senders together, over the number of workers."},
 	{"start/", "Starts", ""},
 	{"snapshot/", "Snapshots", ""},
 	{"http/", "HTTP, closed loop", "CPU is the server's alone. Its times have the load generator's share in them, which is on the same CPUs."},
@@ -70,6 +70,10 @@ Written by `+"`./dev bench --report`"+`; what is measured, and how, is in [a cha
 		fmt.Fprintf(&text, "\n![%s](benchmarks/%s)\n", picture[1], picture[0])
 	}
 	for _, g := range groups {
+		if g.prefix == "crowd/" {
+			writeCrowds(&text, all, g.title, g.text)
+			continue
+		}
 		writeGroup(&text, all, g.prefix, g.title, g.text)
 	}
 	text.WriteString(method)
@@ -137,9 +141,45 @@ $ ./dev bench --json after.json --compare before.json
 - One run has all contestants, in turn: each round goes through them all, and each round another one begins. What the machine does meanwhile hits all of them.
 - A first round of each case does not count. p50, rates, CPU and switches are medians of the rounds; the interval beside p50 holds the median with a probability of 95%, by the bootstrap. p90, p99 and p99.9 are of all rounds together, from histograms that are true to three digits.
 - Tasks are timed in PHP with ` + "`hrtime()`" + ` around each, by a script that sends them and returns all times. Both servers run the same scripts, from ` + "`tests/bench/site`" + `. Every answer is compared with what it must be, outside of the time that is taken.
-- CPU and context switches (voluntary + involuntary) are the whole process's, per task or request. System calls are counted by ` + "`perf stat`" + ` in a round of its own, whose times don't count.
+- CPU and context switches (voluntary + involuntary) are the whole process's, per task or request, the script's comparing included. System calls are counted by ` + "`perf stat`" + ` in a round of its own, whose times don't count.
 - HTTP in the closed loop: wrk, two threads, eight connections. The number of bytes that came must be that of as many right answers. At a fixed rate: vegeta, over as many connections as it takes; every body is compared.
 - Floors are Google Benchmark programs, ` + "`tests/bench/floors`" + `. What is not installed is listed as not present; ` + "`docker/provision.sh rivals`" + ` installs what Debian has of it.
 `
 
 func sortedKeys(of map[string]string) []string { return slices.Sorted(maps.Keys(of)) }
+
+var crowdSizes = []int{1, 2, 4, 8, 16, 64}
+
+// writeCrowds makes a table per contestant: senders down, workers across.
+func writeCrowds(text *bytes.Buffer, all *results, title, about string) {
+	var contestants []string
+	for _, senders := range crowdSizes {
+		for _, r := range all.of(fmt.Sprintf("crowd/%dx%d", senders, senders)) {
+			if r.Missing == "" && !slices.Contains(contestants, r.Contestant) {
+				contestants = append(contestants, r.Contestant)
+			}
+		}
+	}
+	if len(contestants) == 0 {
+		return
+	}
+	fmt.Fprintf(text, "\n## %s\n\n%s\n", title, about)
+	for _, contestant := range contestants {
+		fmt.Fprintf(text, "\n%s:\n\n| senders |", contestant)
+		for _, workers := range crowdSizes {
+			fmt.Fprintf(text, " %d |", workers)
+		}
+		text.WriteString("\n" + strings.Repeat("|---", len(crowdSizes)+1) + "|\n")
+		for _, senders := range crowdSizes {
+			fmt.Fprintf(text, "| %d |", senders)
+			for _, workers := range crowdSizes {
+				rate := ""
+				if r := all.find(fmt.Sprintf("crowd/%dx%d", senders, workers), contestant); r != nil {
+					rate = amount(r.Numbers["rate"].Median)
+				}
+				fmt.Fprintf(text, " %s |", rate)
+			}
+			text.WriteString("\n")
+		}
+	}
+}

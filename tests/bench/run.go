@@ -22,7 +22,7 @@ func (f *fleet) server(s *setup, b *brand) (*server, error) {
 	if running := f.servers[b]; running != nil {
 		return running, nil
 	}
-	running, err := b.start(s.without(b.probed.Objects))
+	running, err := b.start(s.fit(b.probed))
 	if err == nil {
 		f.servers[b] = running
 	}

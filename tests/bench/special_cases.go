@@ -110,7 +110,7 @@ func (t *suite) withAlternatives(c testCase, payload string) testCase {
 		c.entries = append(c.entries, e)
 	}
 	alternative("ext-parallel, 2 channels", t.tools.php, `extension_loaded("parallel")`, "parallel.php")
-	alternative("Symfony Messenger over Redis", t.tools.debian,
+	alternative("Messenger over Redis", t.tools.debian,
 		`extension_loaded("redis") && is_executable("/usr/bin/redis-server") && is_file("/usr/share/php/Symfony/Component/Messenger/Bridge/Redis/autoload.php")`, "messenger.php")
 	alternative("proc_open() per job", t.tools.php, `function_exists("proc_open")`, "proc_open.php")
 	return c
@@ -167,9 +167,9 @@ func (t *suite) idle() {
 	waiting := &setup{pools: []pool{{name: "idle", script: "select.php", number: workers}}, threads: 4}
 	none := &setup{threads: 4}
 	cpu := testCase{name: "idle/cpu", about: fmt.Sprintf("CPU time of a server with %d idle workers, in percent of one CPU", workers), setup: waiting, rounds: 4}
-	memory := testCase{name: "idle/memory", about: fmt.Sprintf("resident memory per idle worker, in kB (of %d), and descriptors", workers), rounds: 3}
+	memory := testCase{name: "idle/memory", about: fmt.Sprintf("resident memory per idle worker (of %d) and of a server without any, and descriptors per worker", workers), rounds: 3}
 	for _, b := range t.brands(false) {
-		cpu.entries = append(cpu.entries, serverEntry(b, "", false, false, func(s *server) (*round, error) {
+		cpu.entries = append(cpu.entries, serverEntry(b, "", tasks, false, func(s *server) (*round, error) {
 			before, err := spentByThreads(s.pid)
 			if err != nil {
 				return nil, err
@@ -187,7 +187,7 @@ func (t *suite) idle() {
 				"operations": 1,
 			}}, nil
 		}))
-		memory.entries = append(memory.entries, entry{contestant: b.label, run: func(*server) (*round, error) {
+		memory.entries = append(memory.entries, entry{contestant: b.label, missing: tasks.lacked(b.probed), run: func(*server) (*round, error) {
 			var memory, open [2]float64
 			for i, s := range []*setup{none, waiting} {
 				running, err := b.start(s)
@@ -204,7 +204,7 @@ func (t *suite) idle() {
 					return nil, err
 				}
 			}
-			return &round{numbers: map[string]float64{"kB": (memory[1] - memory[0]) / workers / 1024, "descriptors": (open[1] - open[0]) / workers}}, nil
+			return &round{numbers: map[string]float64{"kB": (memory[1] - memory[0]) / workers / 1024, "MB without": memory[0] / megabyte, "descriptors": (open[1] - open[0]) / workers}}, nil
 		}})
 	}
 	t.add(cpu)
@@ -219,27 +219,28 @@ func (t *suite) http() {
 	serving := &setup{pools: []pool{{name: "echo", script: "select.php", number: 8}}, threads: 8, workers: 4}
 	pages := []struct {
 		name, about string
+		needs       needs
 		page
 	}{
-		{"respond", "Caddy's own respond, no PHP", page{path: "/respond", answer: "hello\n"}},
-		{"file", "a static file", page{path: "/static.txt", answer: "hello\n"}},
-		{"hello/classic", "hello", page{path: "/hello.php", answer: "hello\n"}},
-		{"hello/worker", "hello, in worker mode", page{path: "/hello_worker.php", answer: "hello\n"}},
-		{"task/classic", "hello and one task", page{path: "/page.php?what=task", answer: "hello\n"}},
-		{"task/worker", "hello and one task, in worker mode", page{path: "/page_worker.php?what=task", answer: "hello\n"}},
-		{"fan/classic", "hello and 8 tasks at once", page{path: "/page.php?what=fan", answer: "hello\n"}},
-		{"fan/worker", "hello and 8 tasks at once, in worker mode", page{path: "/page_worker.php?what=fan", answer: "hello\n"}},
-		{"in/classic", "1 MB in", page{path: "/page.php?what=in", body: megabyte, answer: "1048576\n"}},
-		{"in/worker", "1 MB in, in worker mode", page{path: "/page_worker.php?what=in", body: megabyte, answer: "1048576\n"}},
-		{"out/classic", "1 MB out", page{path: "/page.php?what=out", answer: strings.Repeat("0123456789abcdef", 65536)}},
-		{"out/worker", "1 MB out, in worker mode", page{path: "/page_worker.php?what=out", answer: strings.Repeat("0123456789abcdef", 65536)}},
+		{"respond", "Caddy's own respond, no PHP", nothing, page{path: "/respond", answer: "hello\n"}},
+		{"file", "a static file", nothing, page{path: "/static.txt", answer: "hello\n"}},
+		{"hello/classic", "hello", nothing, page{path: "/hello.php", answer: "hello\n"}},
+		{"hello/worker", "hello, in worker mode", nothing, page{path: "/hello_worker.php", answer: "hello\n"}},
+		{"task/classic", "hello and one task", tasks, page{path: "/page.php?what=task", answer: "hello\n"}},
+		{"task/worker", "hello and one task, in worker mode", tasks, page{path: "/page_worker.php?what=task", answer: "hello\n"}},
+		{"fan/classic", "hello and 8 tasks at once", tasks, page{path: "/page.php?what=fan", answer: "hello\n"}},
+		{"fan/worker", "hello and 8 tasks at once, in worker mode", tasks, page{path: "/page_worker.php?what=fan", answer: "hello\n"}},
+		{"in/classic", "1 MB in", nothing, page{path: "/page.php?what=in", body: megabyte, answer: "1048576\n"}},
+		{"in/worker", "1 MB in, in worker mode", nothing, page{path: "/page_worker.php?what=in", body: megabyte, answer: "1048576\n"}},
+		{"out/classic", "1 MB out", nothing, page{path: "/page.php?what=out", answer: strings.Repeat("0123456789abcdef", 65536)}},
+		{"out/worker", "1 MB out, in worker mode", nothing, page{path: "/page_worker.php?what=out", answer: strings.Repeat("0123456789abcdef", 65536)}},
 	}
 	for _, p := range pages {
 		c := testCase{name: "http/" + p.name, about: fmt.Sprintf("%s; wrk with %d connections, as fast as it goes", p.about, connections), setup: serving}
 		for _, b := range t.brands(false) {
-			c.entries = append(c.entries, serverEntry(b, "", false, true, func(s *server) (*round, error) { return p.closedLoop(s, 4*t.batch) }))
+			c.entries = append(c.entries, serverEntry(b, "", p.needs, true, func(s *server) (*round, error) { return p.closedLoop(s, 4*t.batch) }))
 		}
-		t.add(c)
+		t.add(withLoadGenerator(c))
 	}
 	for _, p := range pages {
 		if !strings.HasPrefix(p.name, "hello/") && !strings.HasPrefix(p.name, "task/") {
@@ -247,7 +248,7 @@ func (t *suite) http() {
 		}
 		c := testCase{name: "rate/" + p.name, about: p.about + "; at a fixed rate", setup: serving}
 		for _, b := range t.brands(false) {
-			c.entries = append(c.entries, serverEntry(b, "", false, false, func(s *server) (*round, error) {
+			c.entries = append(c.entries, serverEntry(b, "", p.needs, false, func(s *server) (*round, error) {
 				perSecond, err := t.rateFor("http/"+p.name, p.page, s)
 				if err != nil {
 					return nil, err
@@ -255,8 +256,18 @@ func (t *suite) http() {
 				return p.fixedRate(s, perSecond, max(6*t.batch, 300*time.Millisecond))
 			}))
 		}
-		t.add(c)
+		t.add(withLoadGenerator(c))
 	}
+}
+
+// withLoadGenerator is a case that has no contestants where there is no wrk.
+func withLoadGenerator(c testCase) testCase {
+	if _, err := exec.LookPath("wrk"); err != nil {
+		for i := range c.entries {
+			c.entries[i].missing = "wrk is not installed"
+		}
+	}
+	return c
 }
 
 // shareOfRival is what a fixed rate is of the rival's capacity; without a rival, shareAlone of Igor's own, because the

@@ -40,30 +40,51 @@ type suite struct {
 // A way to wait for a task: with which script, and the driver's way of sending.
 type style struct {
 	name, pool, do string
-	objects        bool // needs Igor's classes
+	needs          needs
 }
 
 var (
-	receive = style{"receive", "receive", "echo", true}
-	selects = style{"select", "select", "echo", false}
-	await   = style{"await", "await", "await", true}
+	receive = style{"receive", "receive", "echo", objects}
+	selects = style{"select", "select", "echo", tasks}
+	looks   = style{"", "", "vars", snapshots}
+	await   = style{"await", "await", "await", objects}
 )
 
 var scriptsWithObjects = map[string]bool{"receive.php": true, "await.php": true}
 
-// without removes the pools whose scripts need classes that a server does not have: they would fail at their start.
-func (s *setup) without(objects bool) *setup {
-	if objects {
-		return s
-	}
+// fit removes the pools whose scripts need what a server does not have: they, or it, would fail at the start.
+func (s *setup) fit(p *probe) *setup {
 	rest := *s
 	rest.pools = nil
-	for _, p := range s.pools {
-		if !scriptsWithObjects[p.script] {
-			rest.pools = append(rest.pools, p)
+	for _, one := range s.pools {
+		if p.Tasks && (p.Objects || !scriptsWithObjects[one.script]) {
+			rest.pools = append(rest.pools, one)
 		}
 	}
 	return &rest
+}
+
+// needs is what a case asks of a server beyond PHP over HTTP.
+type needs int
+
+const (
+	nothing needs = iota
+	tasks
+	objects
+	snapshots
+)
+
+// lacked says what is not there, in half a sentence; empty: it is.
+func (n needs) lacked(p *probe) string {
+	switch {
+	case n == snapshots && !p.Snapshots:
+		return "it has no frankenphp_worker_get_vars()"
+	case n != nothing && !p.Tasks:
+		return "it has no frankenphp_worker_task_send()"
+	case n == objects && !p.Objects:
+		return "it has no Igor\\Inbox"
+	}
+	return ""
 }
 
 func echoPools(number, queue int) []pool {
@@ -75,12 +96,8 @@ func echoPools(number, queue int) []pool {
 }
 
 // serverEntry is missing where there is no such server, or it lacks what the case needs.
-func serverEntry(b *brand, contestant string, objects, counted bool, run func(*server) (*round, error)) entry {
-	e := entry{contestant: b.label + contestant, brand: b, run: run, counted: counted}
-	if objects && !b.probed.Objects {
-		e.missing = "it has no Igor\\Inbox"
-	}
-	return e
+func serverEntry(b *brand, contestant string, what needs, counted bool, run func(*server) (*round, error)) entry {
+	return entry{contestant: b.label + contestant, brand: b, run: run, counted: counted, missing: what.lacked(b.probed)}
 }
 
 func (t *suite) brands(spinless bool) []*brand {
@@ -112,10 +129,10 @@ func (t *suite) task(c testCase, styles []style, spinless, counted bool, paralle
 				asked.Set("ms", number(int(t.batch.Milliseconds())))
 			}
 			name := ""
-			if len(styles) > 1 || styles[0].objects {
+			if len(styles) > 1 || styles[0].needs == objects {
 				name = ", " + st.name
 			}
-			c.entries = append(c.entries, serverEntry(b, name, st.objects, counted, func(s *server) (*round, error) { return s.drive(asked, parallel) }))
+			c.entries = append(c.entries, serverEntry(b, name, st.needs, counted, func(s *server) (*round, error) { return s.drive(asked, parallel) }))
 		}
 	}
 	return c
@@ -144,16 +161,16 @@ func (t *suite) build() []testCase {
 	}
 	queued := &setup{pools: echoPools(1, 1024), threads: 4}
 	for _, count := range []int{1, 16, 256} {
-		c := testCase{name: fmt.Sprintf("outstanding/%d", count), about: fmt.Sprintf("%d tasks sent, then %d answers read; time of them all", count, count), setup: queued}
+		c := testCase{name: fmt.Sprintf("outstanding/%d", count), about: plural(count, "task") + " sent, then the answers read; time of them all", setup: queued}
 		t.add(t.task(c, []style{receive, selects}, true, true, 1, url.Values{"do": {"many"}, "count": {number(count)}, "payload": {"keys"}}))
 	}
 	side := &setup{pools: []pool{{name: "updates", script: "updates.php", number: 1}, {name: "hold", script: "hold.php", number: 1}}, threads: 4}
 	for _, count := range []int{1, 16, 1000} {
-		c := testCase{name: fmt.Sprintf("updates/%d", count), about: fmt.Sprintf("a task with %d updates; time of the task", count), setup: side}
+		c := testCase{name: fmt.Sprintf("updates/%d", count), about: "a task with " + plural(count, "update") + "; time of the task", setup: side}
 		t.add(t.task(c, []style{selects}, false, true, 1, url.Values{"do": {"updates"}, "worker": {"updates"}, "count": {number(count)}}))
 	}
 	for _, count := range []int{1, 64, 500} {
-		c := testCase{name: fmt.Sprintf("streams/%d", count), about: fmt.Sprintf("stream_select() on %d tasks, of which one is answered", count), setup: side}
+		c := testCase{name: fmt.Sprintf("streams/%d", count), about: "stream_select() on the streams of " + plural(count, "task") + ", of which one is answered", setup: side}
 		t.add(t.task(c, []style{selects}, false, true, 1, url.Values{"do": {"streams"}, "worker": {"hold"}, "count": {number(count)}, "payload": {"keys"}}))
 	}
 	for _, count := range []int{2, 8, 64} {
@@ -181,15 +198,14 @@ func (t *suite) build() []testCase {
 
 // crowds: many senders, many workers.
 func (t *suite) crowds() {
-	sizes := []int{1, 2, 4, 8, 16, 64}
-	for _, workers := range sizes {
+	for _, workers := range crowdSizes {
 		crowd := &setup{pools: echoPools(workers, 0)[:2], threads: 66}
-		for _, senders := range sizes {
+		for _, senders := range crowdSizes {
 			st := []style{receive}
 			if t.rival != nil && !t.rival.probed.Objects {
 				st = []style{selects}
 			}
-			c := testCase{name: fmt.Sprintf("crowd/%dx%d", senders, workers), about: fmt.Sprintf("%d requests send one task after the other to %d workers", senders, workers), setup: crowd}
+			c := testCase{name: fmt.Sprintf("crowd/%dx%d", senders, workers), about: plural(senders, "sender") + ", each with one task after the other, and " + plural(workers, "worker"), setup: crowd}
 			t.add(t.task(c, st, senders == workers, false, senders, url.Values{"payload": {"null"}, "ms": {number(int(t.batch.Milliseconds()) * 2 / 3)}}))
 		}
 	}
@@ -199,7 +215,7 @@ func (t *suite) snapshots() {
 	published := &setup{pools: []pool{{name: "settings", script: "settings.php", number: 1}, {name: "publish", script: "publish.php", number: 1}}, threads: 66}
 	c := testCase{name: "snapshot/first", about: "the first look at a snapshot in a request", setup: published}
 	for _, b := range t.brands(false) {
-		c.entries = append(c.entries, serverEntry(b, "", false, false, func(s *server) (*round, error) {
+		c.entries = append(c.entries, serverEntry(b, "", snapshots, false, func(s *server) (*round, error) {
 			var answers []*measured
 			for range 100 {
 				body, err := s.get("/driver.php?do=first&worker=settings")
@@ -221,7 +237,14 @@ func (t *suite) snapshots() {
 	}
 	t.add(c)
 	c = testCase{name: "snapshot/again", about: "each further look in that request", setup: published}
-	t.add(t.task(c, []style{selects}, false, false, 1, url.Values{"do": {"vars"}, "worker": {"settings"}}))
+	t.add(t.task(c, []style{looks}, false, false, 1, url.Values{"do": {"vars"}, "worker": {"settings"}}))
 	c = testCase{name: "snapshot/64-readers", about: "64 requests look all the time, the worker publishes every millisecond; time of a look", setup: published}
-	t.add(t.task(c, []style{selects}, false, false, 64, url.Values{"do": {"vars"}, "worker": {"publish"}}))
+	t.add(t.task(c, []style{looks}, false, false, 64, url.Values{"do": {"vars"}, "worker": {"publish"}}))
+}
+
+func plural(count int, noun string) string {
+	if count == 1 {
+		return "one " + noun
+	}
+	return fmt.Sprintf("%d %ss", count, noun)
 }

@@ -35,7 +35,7 @@ func row(r *result) []string {
 	cells = append(cells, cell(fmt.Sprintf("%.2f", calls), known))
 	cells = append(cells, cell(fmt.Sprintf("%.2f", r.Counts["futex calls"]), known))
 	var others []string
-	for _, name := range []string{"percent", "kB", "wakes", "descriptors", "wanted rate"} {
+	for _, name := range []string{"percent", "kB", "MB without", "wakes", "descriptors", "wanted rate"} {
 		if value, known := r.Numbers[name]; known {
 			others = append(others, fmt.Sprintf("%s %s", name, amount(value.Median)))
 		}
@@ -53,6 +53,8 @@ func cell(text string, known bool) string {
 // duration of so many nanoseconds, to three digits.
 func duration(nanoseconds float64) string {
 	switch {
+	case nanoseconds < 0:
+		return "-" + duration(-nanoseconds)
 	case nanoseconds < 1e3:
 		return digits(nanoseconds) + " ns"
 	case nanoseconds < 1e6:

@@ -25,7 +25,7 @@ try {
     $jobs = transport($socket, 'jobs');
     $replies = transport($socket, 'replies');
     // What both processes and Redis spend together is not known.
-    echo measure((int) $milliseconds, 10, static function () use ($jobs, $replies, $payload, $worker): array {
+    echo measure((int) $milliseconds, 3, static function () use ($jobs, $replies, $payload, $worker): array {
         $jobs->send(new Envelope(new Message($payload)));
         for (;;) {
             foreach ($replies->get() as $envelope) {

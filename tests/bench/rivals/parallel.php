@@ -11,7 +11,7 @@ $payload = payload($name);
 $there = \parallel\Channel::make('there', 16);
 $back = \parallel\Channel::make('back', 16);
 $runtime = new \parallel\Runtime(__DIR__ . '/../site/lib.php');
-$future = $runtime->run(static function (\parallel\Channel $there, \parallel\Channel $back): void {
+$runtime->run(static function (\parallel\Channel $there, \parallel\Channel $back): void {
     while (($task = $there->recv()) !== false) {
         $back->send($task);
     }
@@ -21,4 +21,4 @@ echo measure((int) $milliseconds, 10, static function () use ($there, $back, $pa
     return $back->recv();
 }, static fn (array $answer) => must($answer === $payload, 'not what was sent'));
 $there->send(false);
-$future->value();
+$runtime->close();

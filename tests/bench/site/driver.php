@@ -32,7 +32,7 @@ $all_same = static function (array $answers) use ($count, $payload): void {
 
 switch ($_GET['do']) {
     case 'probe':
-        echo json_encode(['php' => PHP_VERSION, 'sapi' => PHP_SAPI, 'opcache' => (bool) (opcache_get_status(false)['opcache_enabled'] ?? false),
+        echo json_encode(['php' => PHP_VERSION, 'sapi' => PHP_SAPI, 'opcache' => function_exists('opcache_get_status') && (opcache_get_status(false)['opcache_enabled'] ?? false),
             'objects' => class_exists(\Igor\Inbox::class), 'tasks' => function_exists('frankenphp_worker_task_send'),
             'snapshots' => function_exists('frankenphp_worker_get_vars')]);
         break;
@@ -102,6 +102,7 @@ switch ($_GET['do']) {
         break;
 
     case 'first': // the first look at a snapshot within a request
+        hrtime(true); // the first time that a request tells takes longer
         $start = hrtime(true);
         $vars = frankenphp_worker_get_vars($worker);
         $end = hrtime(true);

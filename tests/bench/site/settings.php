@@ -1,7 +1,7 @@
 <?php
 
-// Publishes one snapshot, and that was all.
+// Publishes one snapshot, a small one, and that was all.
 $signals = frankenphp_worker_get_signaling_stream();
-frankenphp_worker_set_vars(['first' => 1, 'rows' => array_fill(0, 10, 'a row of the snapshot'), 'last' => 1]);
+frankenphp_worker_set_vars(['first' => 1, 'last' => 1]);
 while (fgets($signals) !== "stop\n") {
 }
