@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -178,25 +177,4 @@ func (p page) fixedRate(s *server, perSecond float64, duration time.Duration) (*
 // due is when, after the beginning, a request is to be sent.
 func due(number uint64, rate vegeta.Rate) time.Duration {
 	return time.Duration(float64(number) / float64(rate.Freq) * float64(rate.Per))
-}
-
-// calls asks so many times, one after the other on one connection.
-func (p page) calls(ctx context.Context, s *server, count int) error {
-	for range count {
-		request, err := p.request(s)
-		if err != nil {
-			return err
-		}
-		response, err := s.client.Do(request.WithContext(ctx))
-		if err != nil {
-			return err
-		}
-		var body bytes.Buffer
-		_, err = body.ReadFrom(response.Body)
-		response.Body.Close()
-		if err != nil || response.StatusCode != http.StatusOK || body.String() != p.answer {
-			return fmt.Errorf("%s: status %d, %d bytes, %v", p.path, response.StatusCode, body.Len(), err)
-		}
-	}
-	return nil
 }
