@@ -40,9 +40,15 @@ func start(t *testing.T) *harness.Server {
 				num 1
 				queue 300
 			}
+			worker {
+				file hello_worker.php
+				num 2
+			}
 		}`,
 		Files: harness.Files{
 			"hello.php": `<?php echo "hello\n";`,
+			"hello_worker.php": `<?php
+				while (frankenphp_handle_request(static function (): void { echo "hello\n"; }));`,
 			"receive.php": `<?php
 				$inbox = Igor\Worker::current();
 				while ($job = $inbox->receive()) {
@@ -162,17 +168,25 @@ func TestTaskSystemCalls(t *testing.T) {
 func TestRequestSystemCalls(t *testing.T) {
 	s := start(t)
 	const requests = 200
-	hello := func(count int) func() {
-		return func() {
-			for range count {
-				s.Get("/hello.php").MustBe(200, "hello\n")
+	for _, one := range []struct {
+		path           string
+		futex, another float64 // at most, per request
+	}{
+		{"/hello.php", 10, 27},
+		{"/hello_worker.php", 14, 12},
+	} {
+		hello := func(count int) func() {
+			return func() {
+				for range count {
+					s.Get(one.path).MustBe(200, "hello\n")
+				}
 			}
 		}
+		hello(50)()
+		none := traced(t, s, hello(1))
+		calls := traced(t, s, hello(requests))
+		check(t, one.path, calls, none, requests, one.futex, one.another)
 	}
-	hello(50)()
-	none := traced(t, s, hello(1))
-	calls := traced(t, s, hello(requests))
-	check(t, "hello", calls, none, requests, 10, 30)
 }
 
 func check(t *testing.T, name string, calls, none map[string]float64, operations, mostFutex, mostOther float64) {
