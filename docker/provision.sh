@@ -5,7 +5,7 @@
 #   provision.sh build            packages for building, Go, and a release PHP
 #   provision.sh server           packages for building the server alone, Go, and a release PHP
 #   provision.sh test             the same, with what the tests need (a PHP under AddressSanitizer, browser, load generator)
-#   provision.sh bench            packages of test without its PHP, and what the benchmark needs (Google Benchmark, perf)
+#   provision.sh bench            packages of test without its PHP, and what the benchmark needs (perf)
 #   provision.sh rivals           what the benchmark compares with and Debian has (Redis and Symfony Messenger)
 #   provision.sh full             and what only the long tests need (clang with libFuzzer)
 #   provision.sh lint             formatters and linters
@@ -41,12 +41,12 @@ BUILD_PACKAGES=(
 SERVER_PACKAGES=(build-essential cmake ninja-build pkg-config ca-certificates libcap2-bin)
 TEST_PACKAGES=(
   debootstrap # the base of the images in tests/container
-  wrk chromium procps psmisc curl valgrind strace
+  wrk chromium procps psmisc curl valgrind strace libbenchmark-dev
   # Real code for tests/e2e/frameworks_test.go, and for the examples of docs/recipes and docs/guide.
   php-amphp-amp php-symfony-http-kernel php-symfony-routing
   php-symfony-framework-bundle php-symfony-messenger php-laravel-framework
 )
-BENCH_PACKAGES=(libbenchmark-dev linux-perf)
+BENCH_PACKAGES=(linux-perf)
 RIVAL_PACKAGES=(redis-server php-cli php-redis php-symfony-messenger php-symfony-redis-messenger)
 LINT_PACKAGES=(clang-format-19 clang-tidy-19 shellcheck)
 FUZZ_PACKAGES=(clang-19 libclang-rt-19-dev llvm-19 util-linux)

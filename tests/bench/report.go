@@ -18,6 +18,7 @@ func fileExists(path string) bool {
 // The groups of cases, as the report has them, and what is to be known about each.
 var groups = []struct{ prefix, title, text string }{
 	{"floor/", "Floors", "What the machine itself needs: two threads that hand something over and back, and copies. A task between two threads that sleep can't be cheaper than the first four."},
+	{"core/", "The core without PHP", "One sender and one worker in C++: what of the times between scripts is the core's own. *spin off* is `IGOR_SPIN=0`."},
 	{"serial/", "One task after the other", "Sent, answered by an update and completed by the worker, read, closed. *receive*: the worker waits in `Igor\\Inbox::receive()`; *select*: in `stream_select()` on its signaling stream; *await*: with the object API, the answer being the task's value. The sender is a script that a request runs in classic mode. *spin off* is the same server with `IGOR_SPIN=0`."},
 	{"sparse/", "A task every now and then", "The same, with pauses, in which both sides fall asleep."},
 	{"outstanding/", "Several tasks at once", "The pool has a queue of 1,024 places here, where the server has queues."},

@@ -13,7 +13,8 @@ import (
 
 // tools are what the machine has beside the servers.
 type tools struct {
-	floors string // the program of tests/bench/floors; empty: not built
+	floors string // the programs of tests/bench/floors; empty: not built
+	core   string
 	php    string // the command line's PHP that the servers' was built with
 	debian string // Debian's own, for what comes in packages
 }
@@ -21,7 +22,7 @@ type tools struct {
 func findTools(build string) tools {
 	var found tools
 	if path := filepath.Join(build, "bench", "floors"); executable(path) {
-		found.floors = path
+		found.floors, found.core = path, filepath.Join(build, "bench", "core")
 	}
 	found.php = os.Getenv("BENCH_PHP")
 	if path := "/usr/bin/php"; executable(path) {
@@ -42,40 +43,50 @@ var floorPlaces = [][2]string{{"", "where the kernel puts them"}, {"-one-cpu", "
 var copySizes = []int{64, 1 << 10, 16 << 10, 100_000, 1 << 20, 10_000_000, 16 << 20}
 
 func (t *suite) floors() {
-	floor := func(name, about, filter string) {
-		e := entry{contestant: "the machine", run: func(*server) (*round, error) { return t.runFloor(filter) }}
-		if t.tools.floors == "" {
+	floor := func(contestant, program, filter string, environment ...string) entry {
+		e := entry{contestant: contestant, run: func(*server) (*round, error) { return t.runFloor(program, filter, environment...) }}
+		if program == "" {
 			e.missing = "Google Benchmark is not installed"
 		}
-		t.add(testCase{name: name, about: about, entries: []entry{e}})
+		return e
 	}
+	const machine, core, spinless = "the machine", "the core", "the core, spin off"
 	for _, name := range floorNames {
 		for _, place := range floorPlaces {
-			floor("floor/"+name+place[0], fmt.Sprintf("two threads hand over and back, %s: %s", place[1], name), "^"+name+place[0]+"/")
+			t.add(testCase{name: "floor/" + name + place[0], about: fmt.Sprintf("two threads hand over and back, %s: %s", place[1], name),
+				entries: []entry{floor(machine, t.tools.floors, "^"+name+place[0]+"/")}})
 		}
 	}
 	for _, size := range copySizes {
-		floor(fmt.Sprintf("floor/memcpy-%d", size), fmt.Sprintf("memcpy of %d bytes", size), fmt.Sprintf("^memcpy/%d$", size))
+		t.add(testCase{name: fmt.Sprintf("floor/memcpy-%d", size), about: fmt.Sprintf("memcpy of %d bytes", size),
+			entries: []entry{floor(machine, t.tools.floors, fmt.Sprintf("^memcpy/%d$", size))}})
 	}
+	for _, count := range []int{1, 16, 256} {
+		filter := fmt.Sprintf("^task/%d/", count)
+		t.add(testCase{name: fmt.Sprintf("core/task-%d", count), about: plural(count, "task") + " sent, then the answers read; time of them all",
+			entries: []entry{floor(core, t.tools.core, filter), floor(spinless, t.tools.core, filter, "IGOR_SPIN=0")}})
+	}
+	t.add(testCase{name: "core/snapshot-100", about: "a hundred looks at a snapshot", entries: []entry{floor(core, t.tools.core, "^snapshot-100$")}})
 }
 
-func (t *suite) runFloor(filter string) (*round, error) {
-	cmd := exec.Command(t.tools.floors, "--benchmark_format=json", "--benchmark_filter="+filter, fmt.Sprintf("--benchmark_min_time=%g", t.batch.Seconds()/3))
+func (t *suite) runFloor(program, filter string, environment ...string) (*round, error) {
+	cmd := exec.Command(program, "--benchmark_format=json", "--benchmark_filter="+filter, fmt.Sprintf("--benchmark_min_time=%g", t.batch.Seconds()/3))
+	cmd.Env = append(os.Environ(), environment...)
 	output, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t.tools.floors, err)
+		return nil, fmt.Errorf("%s: %w", program, err)
 	}
 	var report struct {
 		Benchmarks []map[string]any `json:"benchmarks"`
 	}
 	if err := json.Unmarshal(output, &report); err != nil || len(report.Benchmarks) != 1 {
-		return nil, fmt.Errorf("%s for %s gives %v: %s", t.tools.floors, filter, err, output)
+		return nil, fmt.Errorf("%s for %s gives %v: %s", program, filter, err, output)
 	}
 	r := &round{numbers: make(map[string]float64)}
 	for _, name := range []string{"p50", "p90", "p99", "cpu", "voluntary", "involuntary"} {
 		value, is := report.Benchmarks[0][name].(float64)
 		if !is {
-			return nil, fmt.Errorf("%s for %s gives no %s: %s", t.tools.floors, filter, name, output)
+			return nil, fmt.Errorf("%s for %s gives no %s: %s", program, filter, name, output)
 		}
 		r.numbers[name] = value
 	}

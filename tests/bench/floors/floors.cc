@@ -8,11 +8,9 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -21,9 +19,12 @@
 #include <thread>
 #include <vector>
 
+#include "tests/bench/floors/times.h"
+
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using igor::bench::Clock;
+using igor::bench::Times;
 
 void relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -127,28 +128,6 @@ void pin(const cpu_set_t& allowed, int which) {
   }
 }
 
-void report(benchmark::State& state, std::vector<int64_t>& times, const rusage& before) {
-  rusage after;
-  getrusage(RUSAGE_SELF, &after);
-  const auto microseconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_usec);
-  };
-  std::sort(times.begin(), times.end());
-  const auto at = [&](double share) {
-    return static_cast<double>(times[static_cast<size_t>(share * static_cast<double>(times.size() - 1))]);
-  };
-  const double count = static_cast<double>(times.size());
-  state.counters["p50"] = at(0.5);
-  state.counters["p90"] = at(0.9);
-  state.counters["p99"] = at(0.99);
-  state.counters["p999"] = at(0.999);
-  state.counters["cpu"] = (microseconds(after.ru_utime) + microseconds(after.ru_stime) - microseconds(before.ru_utime) -
-                           microseconds(before.ru_stime)) /
-                          count;
-  state.counters["voluntary"] = static_cast<double>(after.ru_nvcsw - before.ru_nvcsw) / count;
-  state.counters["involuntary"] = static_cast<double>(after.ru_nivcsw - before.ru_nivcsw) / count;
-}
-
 template <typename Way>
 void ping_pong(benchmark::State& state, Place place) {
   Way there, back;
@@ -164,17 +143,14 @@ void ping_pong(benchmark::State& state, Place place) {
       back.give();
     }
   });
-  std::vector<int64_t> times;
-  times.reserve(1 << 20);
-  rusage before;
-  getrusage(RUSAGE_SELF, &before);
+  Times times;
   for (auto _ : state) {
     const auto start = Clock::now();
     there.give();
     back.take();
-    times.push_back(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
+    times.add(start);
   }
-  report(state, times, before);
+  times.report(state);
   over.store(true, std::memory_order_relaxed);
   there.give();
   partner.join();
@@ -185,17 +161,15 @@ void ping_pong(benchmark::State& state, Place place) {
 void copy(benchmark::State& state) {
   const size_t size = static_cast<size_t>(state.range(0));
   std::vector<char> from(size, 'x'), to(size, 'y');
-  std::vector<int64_t> times;
-  rusage before;
-  getrusage(RUSAGE_SELF, &before);
+  Times times;
   for (auto _ : state) {
     const auto start = Clock::now();
     std::memcpy(to.data(), from.data(), size);
     benchmark::DoNotOptimize(to.data());
     benchmark::ClobberMemory();
-    times.push_back(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
+    times.add(start);
   }
-  report(state, times, before);
+  times.report(state);
 }
 
 template <typename Way>
