@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -56,7 +57,7 @@ func (s *setup) caddyfile(dialect string, port int, root string) string {
 	log {
 		output stderr
 		format json
-		level ERROR
+		level INFO
 	}
 	%s {
 		num_threads %d
@@ -142,7 +143,11 @@ func freePort() (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
-// start a server and wait until it answers.
+// The last thing that Caddy does at its start, in all servers that are made of it. It may answer before: it opens its
+// ports while others of its apps, and so workers, may still be starting.
+const caddyIsUp = "serving initial configuration"
+
+// start a server and wait until it is up.
 func (b *brand) start(s *setup) (*server, error) {
 	port, err := freePort()
 	if err != nil {
@@ -196,7 +201,7 @@ func (s *server) awaitAnswer() error {
 			if err := json.Unmarshal(text, s.brand.probed); err != nil {
 				return fmt.Errorf("the probe answers %q: %w", text, err)
 			}
-			return nil
+			return s.awaitWorkers()
 		} else if !errors.Is(err, syscall.ECONNREFUSED) {
 			return err
 		}
@@ -209,6 +214,22 @@ func (s *server) awaitAnswer() error {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+// awaitWorkers until Caddy says that all is up. A server that does not say so is taken for up after a while.
+func (s *server) awaitWorkers() error {
+	for range 500 {
+		if text, err := os.ReadFile(s.log); err == nil && bytes.Contains(text, []byte(caddyIsUp)) {
+			return nil
+		}
+		select {
+		case err := <-s.exited:
+			s.exited <- err
+			return fmt.Errorf("it ended (%v); its log:\n%s", err, s.logTail())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 // get a path; anything but 200 is an error with the answer in it.
