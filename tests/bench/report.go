@@ -140,7 +140,7 @@ $ ./dev bench --json after.json --compare before.json
 ` + "```" + `
 
 - One run has all contestants, in turn: each round goes through them all, and each round another one begins. What the machine does meanwhile hits all of them.
-- A first round of each case does not count. p50, rates, CPU and switches are medians of the rounds; the interval beside p50 holds the median with a probability of 95%, by the bootstrap. p90, p99 and p99.9 are of all rounds together, from histograms that are true to three digits.
+- A first round of each case does not count. p50, rates, CPU and switches are medians of the rounds; the interval beside p50 holds the median with a probability of 95%, by the bootstrap. p90, p99 and p99.9 are of all rounds together, from histograms that are true to three digits. What one would do instead of tasks takes part in four rounds.
 - Tasks are timed in PHP with ` + "`hrtime()`" + ` around each, by a script that sends them and returns all times. Both servers run the same scripts, from ` + "`tests/bench/site`" + `. Every answer is compared with what it must be, outside of the time that is taken.
 - CPU and context switches (voluntary + involuntary) are the whole process's, per task or request, the script's comparing included. System calls are counted by ` + "`perf stat`" + ` in a round of its own, whose times don't count.
 - HTTP in the closed loop: wrk, two threads, eight connections. The number of bytes that came must be that of as many right answers. At a fixed rate: vegeta, over as many connections as it takes; every body is compared.

@@ -91,7 +91,7 @@ func runCase(o *options, servers *fleet, c testCase, counting bool) ([]*result, 
 		for i := range c.entries {
 			i = (i + number) % len(c.entries)
 			e := c.entries[i]
-			if e.missing != "" {
+			if e.missing != "" || (e.rounds > 0 && number > e.rounds) {
 				continue
 			}
 			s, err := on(e)

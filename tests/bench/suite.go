@@ -12,6 +12,7 @@ type entry struct {
 	brand      *brand // null: needs no server
 	missing    string // why it is not present; empty: it is
 	run        func(s *server) (*round, error)
+	rounds     int // at most; 0: as many as the case has
 	// Whether a further run is made in which system calls are counted.
 	counted bool
 }
