@@ -124,16 +124,19 @@ func acquireEngine(settings engineSettings, logger *zap.Logger) (*engine, error)
 			MaxRequests:  settings.maxRequests,
 		})
 		logSink.start()
-		if err == nil {
-			go func() {
-				defer close(e.attended)
-				theVisits.attend()
-			}()
-		}
 		if err != nil {
 			logSink.finish()
 			return nil, err
 		}
+		attentions, err := bridge.OpenAttentions()
+		if err != nil {
+			logSink.finish()
+			return nil, errors.Join(err, e.backend.StopEngine(0))
+		}
+		go func() {
+			defer close(e.attended)
+			theVisits.attend(attentions)
+		}()
 		lastEngine.Store(e)
 		logger.Info("PHP started",
 			zap.String("version", bridge.PHPVersion()),

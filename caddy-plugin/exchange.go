@@ -28,10 +28,13 @@ const inputChunk = 64 << 10
 // away, the abort comes from the context. The events go on until PHP has noticed, so nothing of a request is left
 // when this returns.
 //
-// A small request is a single event: headers and body together with the end.
-func serveExchange[X exchange](w http.ResponseWriter, r *http.Request, x X, b *requestBuffers) error {
-	stop := context.AfterFunc(r.Context(), x.Abort)
-	defer stop()
+// A small request is a single event: headers and body together with the end. told says that the first event is there, or
+// will be in a moment; else it may take as long as the script does.
+func serveExchange[X exchange](w http.ResponseWriter, r *http.Request, x X, b *requestBuffers, told bool) error {
+	watched := !told
+	if watched {
+		defer context.AfterFunc(r.Context(), x.Abort)()
+	}
 
 	var (
 		event     = &b.event
@@ -49,6 +52,10 @@ func serveExchange[X exchange](w http.ResponseWriter, r *http.Request, x X, b *r
 			return unavailable(w, err)
 		}
 		kind, input = bridge.InputNone, nil
+		if !watched && event.Kind != bridge.EventFinished {
+			watched = true
+			defer context.AfterFunc(r.Context(), x.Abort)()
+		}
 
 		switch event.Kind {
 		case bridge.EventInput:

@@ -270,16 +270,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if err != nil {
 		return unavailable(w, err)
 	}
-	inside := gatedExchange{gate: worker.gate}
-	defer inside.leave()
-	buffers.data.SetMaxWait(left)
-	request, err := buffers.data.Start()
-	if err != nil {
-		return startError(w, err)
-	}
-	defer request.Release()
-	inside.Request = request
-	return serveExchange(w, r, &inside, buffers)
+	return serveWorker(w, r, buffers, worker.gate, left)
 }
 
 // startError is the answer when the library takes the request not at all.

@@ -76,29 +76,6 @@ func (r *httpRouting) find(req *http.Request, file string) *httpWorker {
 	return r.byFile[file]
 }
 
-// gatedExchange is the exchange of a request that has entered its worker's gate. It leaves with the first event, which says
-// that a worker has the request: from then on a worker's thread bounds what is inside the library, and a handler that waits
-// for its client is not there. So a client that takes its time over the answer is in nobody's way, though its handler learns
-// of the end only when it has written what came before that.
-type gatedExchange struct {
-	bridge.Request
-	gate *permits // nil once it has left
-}
-
-// Next implements exchange.
-func (x *gatedExchange) Next(kind bridge.InputKind, input []byte, event *bridge.Event) error {
-	err := x.Request.Next(kind, input, event)
-	x.leave()
-	return err
-}
-
-func (x *gatedExchange) leave() {
-	if x.gate != nil {
-		x.gate.leave()
-		x.gate = nil
-	}
-}
-
 // script is what a request that w answers is told of its script. A worker that was found by a pattern stands where a front
 // controller would: at the top of the site, whatever the request's path.
 func (w *httpWorker) script(p scriptPath) scriptPath {

@@ -274,7 +274,7 @@ func headers(pairs ...string) (buf []byte) {
 func play(t *testing.T, w http.ResponseWriter, r *http.Request, steps ...step) (*script, error) {
 	t.Helper()
 	s := &script{t: t, steps: steps}
-	err := serveExchange(w, r, s, new(requestBuffers))
+	err := serveExchange(w, r, s, new(requestBuffers), false)
 	if s.n != len(steps) {
 		t.Errorf("stopped after %d of %d events (%v)", s.n, len(steps), err)
 	}
@@ -441,7 +441,7 @@ func TestExchangeAbortsWithTheContext(t *testing.T) {
 	aborted := make(chan struct{})
 	x := &blockingExchange{aborted: aborted}
 	go cancel()
-	if err := serveExchange(httptest.NewRecorder(), r.WithContext(ctx), x, new(requestBuffers)); err != nil {
+	if err := serveExchange(httptest.NewRecorder(), r.WithContext(ctx), x, new(requestBuffers), false); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,6 +1,8 @@
 package igor
 
 import (
+	"cmp"
+	"context"
 	"io"
 	"net/http"
 	"sync"
@@ -17,6 +19,9 @@ import (
 // Why two goroutines: a script may go on after its response is complete, when the handler must return, and the handler may
 // have to write while the script runs. The second one costs well under a microsecond: it runs on the same thread, right
 // after the first has begun to wait.
+//
+// A request that an HTTP worker answers has a visit, too, but no second goroutine: its handler waits until the worker has
+// answered, or needs it, and holds no thread meanwhile.
 //
 // Life: a visit is used by both, and returned to the list of free ones by whoever leaves last.
 type visit struct {
@@ -69,14 +74,12 @@ func (v *visits) put(x *visit) {
 }
 
 // attend tells the handlers of the requests that need them, until the engine stops.
-func (v *visits) attend() {
+func (v *visits) attend(attentions *bridge.Attentions) {
+	defer attentions.Close()
 	for {
-		token, err := bridge.NextAttention(time.Hour)
-		if err == bridge.ErrGone {
-			return
-		}
+		token, err := attentions.Next()
 		if err != nil {
-			continue
+			return // bridge.ErrGone
 		}
 		v.mu.Lock()
 		if x := v.all[uint32(token)]; x.turn == uint32(token>>32) {
@@ -133,7 +136,7 @@ func serveScript(w http.ResponseWriter, r *http.Request, b *requestBuffers, p *p
 		case <-x.wake:
 			switch {
 			case x.wanted.Load():
-				return serveExchange(w, r, request, b)
+				return serveExchange(w, r, request, b, true)
 			case !x.ended.Load():
 				continue
 			case x.err != nil:
@@ -154,6 +157,51 @@ func serveScript(w http.ResponseWriter, r *http.Request, b *requestBuffers, p *p
 				_, _ = w.Write(x.event.Body)
 			}
 			return nil
+		case <-gone:
+			request.Abort()
+			gone = nil
+		}
+	}
+}
+
+// serveWorker lets an HTTP worker answer the request that the buffers describe. It has a permit of the worker's gate, with
+// this much of its wait left, and gives it back when it hears of the request again: until then it may be one that no worker
+// has.
+func serveWorker(w http.ResponseWriter, r *http.Request, b *requestBuffers, gate *permits, left time.Duration) error {
+	x := theVisits.get()
+	defer x.leave()
+	b.data.SetToken(x.token())
+	b.data.SetMaxWait(left)
+	request, err := b.data.Start()
+	if err != nil {
+		gate.leave()
+		return startError(w, err)
+	}
+	defer request.Release()
+	told := x.wait(r.Context(), request, cmp.Or(left, gate.maxWait))
+	gate.leave()
+	return serveExchange(w, r, request, b, told)
+}
+
+// wait returns true when the worker needs the handler, which for most is when the answer is complete, and false after
+// bound, if there is one: whether a worker has the request by then is what its next event says. When the client goes
+// before that, the request is aborted, and its end is awaited all the same.
+func (x *visit) wait(ctx context.Context, request bridge.Request, bound time.Duration) bool {
+	var expired <-chan time.Time
+	if bound > 0 {
+		timer := time.NewTimer(bound)
+		defer timer.Stop()
+		expired = timer.C
+	}
+	gone := ctx.Done()
+	for {
+		select {
+		case <-x.wake:
+			if x.wanted.Load() {
+				return true
+			}
+		case <-expired:
+			return false
 		case <-gone:
 			request.Abort()
 			gone = nil

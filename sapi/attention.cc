@@ -1,40 +1,64 @@
 #include "sapi/attention.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "module/ref.h"
+#include "sapi/http_request.h"
+
 namespace igor::sapi {
 
 AttentionQueue& AttentionQueue::global() {
-  static auto* const queue = new AttentionQueue;
-  return *queue;
+  static AttentionQueue queue;  // needs no memory, and has nothing to destroy
+  return queue;
 }
 
-void AttentionQueue::push(uint64_t token) {
-  {
-    std::lock_guard lock(mutex_);
-    tokens_.push_back(token);
+bool AttentionQueue::open() noexcept {
+  closed_.store(false, std::memory_order_release);
+  if (fd_ < 0) fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return fd_ >= 0;
+}
+
+void AttentionQueue::close() noexcept {
+  closed_.store(true, std::memory_order_release);
+  raise();
+}
+
+// EINTR: a nudge may hit this very call. Its counter never overflows, so nothing else can fail.
+void AttentionQueue::raise() const noexcept {
+  const uint64_t one = 1;
+  while (write(fd_, &one, sizeof one) < 0 && errno == EINTR) {
   }
-  changed_.notify_one();
 }
 
-AttentionQueue::Next AttentionQueue::next(TimePoint deadline, uint64_t& token) {
-  std::unique_lock lock(mutex_);
-  changed_.wait_until(lock, deadline, [&] { return !tokens_.empty() || closed_; });
-  if (tokens_.empty()) return closed_ ? Next::Closed : Next::Timeout;
-  token = tokens_.front();
-  tokens_.pop_front();
-  return Next::Token;
+void AttentionQueue::push(HttpRequest& request) noexcept {
+  HttpRequest* const mine = Ref<HttpRequest>(&request).leak();
+  HttpRequest* head = pushed_.load(std::memory_order_relaxed);
+  do {
+    mine->next_in_need_ = head;
+  } while (!pushed_.compare_exchange_weak(head, mine, std::memory_order_release, std::memory_order_relaxed));
+  if (head == nullptr) raise();
 }
 
-void AttentionQueue::close() {
-  {
-    std::lock_guard lock(mutex_);
-    closed_ = true;
+size_t AttentionQueue::take(uint64_t* tokens, size_t room) noexcept {
+  size_t count = 0;
+  while (count < room) {
+    if (taken_ == nullptr) {
+      HttpRequest* young = pushed_.exchange(nullptr, std::memory_order_acquire);
+      while (young != nullptr) {
+        HttpRequest* const older = std::exchange(young->next_in_need_, taken_);
+        taken_ = std::exchange(young, older);
+      }
+      if (taken_ == nullptr) break;
+    }
+    const auto request = Ref<HttpRequest>::adopt(taken_);
+    taken_ = std::exchange(request->next_in_need_, nullptr);
+    tokens[count++] = request->token();
   }
-  changed_.notify_all();
-}
-
-void AttentionQueue::open() {
-  std::lock_guard lock(mutex_);
-  closed_ = false;
+  return count;
 }
 
 }  // namespace igor::sapi

@@ -1,41 +1,58 @@
-// Requests that need their caller before they are over.
+// Requests that need their caller.
 //
-// A thread that runs a request (HttpRunner) hands over the whole answer when the script has ended. A script
-// that flushes, prints more than is kept, reads a large body or completes its response early needs somebody
-// on the other side before that, and no call may be made from PHP's stack into the host. So the request's
-// token, a number of the host's choosing, is put here, and one thread of the host waits for such tokens and
-// tells whoever waits for that request to serve it (HttpRequest::next).
+// A thread that runs a request (HttpRunner) hands over the whole answer when the script has ended, and an HTTP worker
+// answers while nobody waits for it in a call. A script that flushes, prints more than is kept, reads a large body or
+// completes its response early needs somebody on the other side before that, and so does every answer of a worker; and no
+// call may be made from PHP's stack into the host. So the request is put here, once in its life. The host waits for the
+// descriptor among all else that it waits for, takes the tokens of such requests, numbers of its own choosing, and serves
+// them (HttpRequest::next).
 //
-// Threads: push() any, next() one at a time. Lock: one mutex, a leaf; a request's may be held.
+// Shape: a list that is linked through the requests themselves, so that to put one there takes no memory and cannot fail,
+// and no lock: who puts exchanges the head, who takes takes all there are. The descriptor is an eventfd. It is written to
+// only by who finds the list empty: until whoever takes has emptied the list again, he knows that there is something. He
+// reads it before he takes, so what comes after he has taken makes it readable again.
+//
+// Threads: push() any; take() one at a time; open() while nobody else is here, close() any. Locks: none. Lifetime: the
+// list holds a Ref to each request in it.
 #pragma once
 
-#include <condition_variable>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <mutex>
-
-#include "module/clock.h"
 
 namespace igor::sapi {
+
+class HttpRequest;
 
 class AttentionQueue {
  public:
   // The process's one. Never destroyed.
   static AttentionQueue& global();
 
-  void push(uint64_t token);
-  enum class Next : uint8_t { Token, Timeout, Closed };
-  Next next(TimePoint deadline, uint64_t& token);
+  AttentionQueue() noexcept { open(); }
+  AttentionQueue(const AttentionQueue&) = delete;
+  AttentionQueue& operator=(const AttentionQueue&) = delete;
 
-  // Ends next() once all tokens were taken; the next engine opens the queue again.
-  void close();
-  void open();
+  void push(HttpRequest& request) noexcept;
+  // Up to `room` tokens, the oldest first, without waiting; how many there were.
+  size_t take(uint64_t* tokens, size_t room) noexcept;
+
+  // Readable when there may be something to take, and from close() on. Non-blocking; the queue's own. -1 when there was
+  // none to be had, see open().
+  int fd() const noexcept { return fd_; }
+
+  // Nobody will put anything here; the next engine opens the queue again. False, with errno: out of descriptors.
+  void close() noexcept;
+  bool open() noexcept;
+  bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<uint64_t> tokens_;
-  bool closed_ = false;
+  void raise() const noexcept;
+
+  std::atomic<HttpRequest*> pushed_{nullptr};  // the youngest first
+  HttpRequest* taken_ = nullptr;               // the oldest first; of the one who takes
+  std::atomic<bool> closed_{false};
+  int fd_ = -1;
 };
 
 }  // namespace igor::sapi

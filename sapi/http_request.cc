@@ -46,6 +46,7 @@ HttpRequest::~HttpRequest() = default;
 
 bool HttpRequest::next(InputKind kind, std::string_view input, HttpEvent& event) {
   event = HttpEvent();
+  attended_.store(true, std::memory_order_relaxed);
   Lock lock(mutex_);
   if (finish_given_) return false;
   take_input(kind, input);
@@ -176,6 +177,7 @@ void HttpRequest::abandon() noexcept {
   input_asked_ = false;
   php_wakes_.notify_one();
   caller_wakes_.notify_one();
+  if (for_worker_) want_caller();
 }
 
 // --- The pool -----------------------------------------------------------------------------------------
@@ -187,6 +189,7 @@ void HttpRequest::refuse() noexcept {
   refused_ = true;
   finished_.store(true, std::memory_order_release);
   caller_wakes_.notify_one();
+  if (for_worker_) want_caller();
 }
 
 void HttpRequest::queued_in(std::shared_ptr<RequestHolder> holder, Clock::time_point until) noexcept {
@@ -221,7 +224,7 @@ bool HttpRequest::write(const char* data, size_t size) noexcept {
   if (finished_.load(std::memory_order_relaxed)) return true;
   if (gone_.load(std::memory_order_acquire)) return false;
   return unless_lost([&] {
-    if (pending_body_.size() + size >= (attended_ ? kPublishAt : kUnattendedBound)) return publish({data, size}, false);
+    if (pending_body_.size() + size >= (attended() ? kPublishAt : kUnattendedBound)) return publish({data, size}, false);
     pending_body_.append(data, size);
     return true;
   });
@@ -233,11 +236,10 @@ bool HttpRequest::flush() noexcept {
   return unless_lost([&] { return publish({}, true); });
 }
 
-// On the PHP thread, before it waits for the caller or wants something to leave at once.
-void HttpRequest::want_caller() {
-  if (attended_) return;
-  AttentionQueue::global().push(token_);
-  attended_ = true;
+// Before PHP waits for the caller or wants something to leave at once, and when a worker's response is complete.
+void HttpRequest::want_caller() noexcept {
+  if (attended() || attended_.exchange(true, std::memory_order_relaxed)) return;
+  AttentionQueue::global().push(*this);
 }
 
 bool HttpRequest::publish(std::string_view tail, bool flush) {
@@ -324,19 +326,8 @@ size_t HttpRequest::read(char* buffer, size_t size) noexcept {
       input_ended_ = true;
       break;
     }
-    if (!attended_) {
-      lock.unlock();  // a loss takes it
-      const bool comes = unless_lost([&] {
-        want_caller();
-        return true;
-      });
-      lock.lock();
-      if (!comes) {
-        input_failed_ = input_ended_ = true;
-        break;
-      }
-    }
     input_asked_ = true;
+    want_caller();
     caller_wakes_.notify_one();
     php_wakes_.wait(lock, [&] { return !input_asked_ || input_ended_; });
   }
@@ -351,10 +342,7 @@ bool HttpRequest::input_cut() noexcept {
 
 void HttpRequest::finish_early() noexcept {
   if (finished_.load(std::memory_order_relaxed)) return;
-  unless_lost([&] {
-    want_caller();
-    return true;
-  });
+  want_caller();
   finish();
 }
 
@@ -378,6 +366,7 @@ void HttpRequest::finish() noexcept {
   // Notified without the lock, so that the caller does not wake only to wait for it.
   lock.unlock();
   caller_wakes_.notify_one();
+  if (for_worker_) want_caller();
 }
 
 }  // namespace igor::sapi

@@ -6,9 +6,10 @@
 // headers, body and end. Nothing here calls the caller: a script may run on a Fiber's stack, from which no
 // call into the host's language may be made.
 //
-// An unattended request has no caller in next(): it runs on the caller's own thread (HttpRunner), and the one
-// event of a small response is taken from it there, after the script. When it needs its caller before (see
-// AttentionQueue) it becomes attended for the rest of its life.
+// An unattended request has no caller in next(). One that runs on the caller's own thread (HttpRunner) has the one
+// event of a small response taken from it there, after the script; one that a worker answers calls for its caller
+// when its response is complete. When it needs its caller before, it calls for him then. It does so once (see
+// AttentionQueue), and is attended for the rest of its life.
 //
 // Both directions are bounded. The body of the request is asked for as the script reads it; output
 // beyond kOutputBound blocks the script until the caller took some. Every such wait ends as well when
@@ -55,7 +56,7 @@ struct HttpRequestOptions {
   std::string_view body;                 // what the caller has read of the body so far
   bool body_whole = false;               // and that is all of it
   bool attended = true;                  // the caller waits in next() from the start
-  uint64_t token = 0;                    // for the AttentionQueue
+  uint64_t token = 0;                    // by which the AttentionQueue names it
   bool for_worker = false;               // an HTTP worker answers it
   std::chrono::milliseconds max_wait{};  // for one; 0: as its pool says
 };
@@ -88,7 +89,7 @@ class HttpRequest : public RefCounted<HttpRequest> {
 
   // --- The caller -------------------------------------------------------------------------------
 
-  // Hands over input and waits for what comes next. False after the finishing event was given.
+  // Hands over input and waits for what comes next. False after the finishing event was given. Makes it attended.
   bool next(InputKind kind, std::string_view input, HttpEvent& event);
   // Gives up: nobody will take events any more.
   void give_up() noexcept;  // not "release": that is what a Ref calls
@@ -129,8 +130,9 @@ class HttpRequest : public RefCounted<HttpRequest> {
 
   // The same before the end of the script: the caller must not have to wait for that.
   void finish_early() noexcept;
-  // Whether somebody takes the events. If not, the one who runs the request does, after the script.
-  bool attended() const noexcept { return attended_; }
+  // Whether somebody takes the events, or was called to. If not, the one who runs the request does, after the script.
+  bool attended() const noexcept { return attended_.load(std::memory_order_relaxed); }
+  uint64_t token() const noexcept { return token_; }
   bool for_worker() const noexcept { return for_worker_; }
   std::chrono::milliseconds max_wait() const noexcept { return max_wait_; }
 
@@ -163,7 +165,7 @@ class HttpRequest : public RefCounted<HttpRequest> {
   // Moves the private output over and wakes the caller; waits while the bound is reached.
   bool publish(std::string_view tail, bool flush);
   void move_headers();
-  void want_caller();
+  void want_caller() noexcept;
   template <typename Body>
   bool unless_lost(Body&& body) noexcept;
 
@@ -177,6 +179,9 @@ class HttpRequest : public RefCounted<HttpRequest> {
 
   std::atomic<bool> gone_{false};
   std::atomic<bool> finished_{false};
+  std::atomic<bool> attended_;
+  friend class AttentionQueue;
+  HttpRequest* next_in_need_ = nullptr;  // the AttentionQueue's
 
   std::mutex mutex_;
   std::condition_variable caller_wakes_;
@@ -212,7 +217,6 @@ class HttpRequest : public RefCounted<HttpRequest> {
   int pending_status_ = 0;
   bool pending_has_headers_ = false;
   bool headers_begun_ = false;
-  bool attended_;
   const uint64_t token_;
   const bool for_worker_;
   const std::chrono::milliseconds max_wait_;

@@ -17,6 +17,8 @@ package bridge
 #cgo nocallback shim_request_start
 #cgo noescape shim_request_next
 #cgo nocallback shim_request_next
+#cgo noescape igor_attention_take
+#cgo nocallback igor_attention_take
 #cgo nocallback igor_request_abort
 #cgo nocallback igor_request_release
 #include <stdlib.h>

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 /* Raised by one with every change that an older caller would misread. */
-#define IGOR_ABI_VERSION 2u
+#define IGOR_ABI_VERSION 3u
 
 typedef uint64_t igor_handle;
 
@@ -190,15 +190,16 @@ typedef struct igor_request_options {
   int is_http1_0;
   igor_str body;            /* what the host has read of the body already; may be empty */
   int body_whole;           /* 1: that is all of it */
-  int attended;             /* 1: the host calls igor_request_next() from the start. Without a worker 0 is
-                               the fast way, see igor_request_run() */
-  uint64_t token;           /* for igor_attention_next(); not looked at */
+  int attended;             /* 1: the host calls igor_request_next() from the start. 0 is the fast way: its token
+                               says when */
+  uint64_t token;           /* for igor_attention_take(); not looked at */
   uint32_t max_wait_ms;     /* for an HTTP worker: answer 503 after so long; 0: as the pool says */
 } igor_request_options;
 
-/* Makes a request. One for a pool of HTTP workers is queued there and always attended: igor_request_next()
- * follows. Any other is run by igor_request_run(). All strings are copied (one block). IGOR_STATE while the
- * engine is not running: answer 503. Release the handle when done. */
+/* Makes a request. One for a pool of HTTP workers is queued there, and igor_request_next() follows: at once when it
+ * is attended, and otherwise when its token comes, or max_wait_ms after this at the latest, if it is set, because it
+ * is the caller who sees to that bound. Any other is run by igor_request_run(). All strings are copied (one block).
+ * IGOR_STATE while the engine is not running: answer 503. Release the handle when done. */
 igor_status igor_request_start(const igor_request_options *options, igor_handle *request) IGOR_NOEXCEPT;
 
 enum {
@@ -237,7 +238,7 @@ enum {
  * it is over. Most requests need nobody until then: their one event, FINISHED, is in `event`, valid until
  * the handle is released. One that needs its caller earlier (it flushes, prints much, reads a body of which
  * the host gave only a part, completes its response before it ends, or was made as attended) has its
- * token put where igor_attention_next() finds it; from then on another thread of the host must call
+ * token put where igor_attention_take() finds it; from then on another thread of the host must call
  * igor_request_next() until FINISHED, and the event here is NONE. How many threads are in here at once is
  * the host's to bound. Signals are blocked meanwhile, and the thread keeps PHP's state for the next call. */
 igor_status igor_request_run(igor_handle request, igor_event *event) IGOR_NOEXCEPT;
@@ -248,10 +249,12 @@ igor_status igor_request_run(igor_handle request, igor_event *event) IGOR_NOEXCE
 igor_status igor_spare_take(void) IGOR_NOEXCEPT;
 void igor_spare_put_back(void) IGOR_NOEXCEPT;
 
-/* Blocks until a running request needs its caller: its token. IGOR_TIMEOUT; IGOR_GONE after
- * igor_attention_close() once all tokens were taken; igor_engine_start() opens the queue again. One thread
- * at a time. */
-igor_status igor_attention_next(uint32_t timeout_ms, uint64_t *token) IGOR_NOEXCEPT;
+/* Requests that need their caller, by their tokens. The descriptor, an eventfd that does not block, is readable when
+ * there may be some; it stays the library's and is the same for the life of the process. The host waits for it, reads its
+ * eight bytes, and then takes until there are none. IGOR_GONE after igor_attention_close(), once all were taken;
+ * igor_engine_start() opens the queue again. Taking never blocks. One thread at a time. */
+igor_status igor_attention_fd(int *fd) IGOR_NOEXCEPT;
+igor_status igor_attention_take(uint64_t *tokens, size_t room, size_t *count) IGOR_NOEXCEPT;
 void igor_attention_close(void) IGOR_NOEXCEPT;
 
 /* Hands over what the last event asked for and blocks until the next. The strings in the event stay

@@ -6,7 +6,11 @@ package bridge
 import "C"
 
 import (
+	"fmt"
+	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/igor-php/igor/caddy-plugin/internal/packed"
 )
@@ -58,10 +62,10 @@ func (d *RequestData) SetHTTP10() { d.c.is_http1_0 = 1 }
 // SetBodyWhole says that the field Body is all of the body.
 func (d *RequestData) SetBodyWhole() { d.c.body_whole = 1 }
 
-// SetAttended says that Next is called from the start. Without it Run is the fast way for a request without a worker.
+// SetAttended says that Next is called from the start. Without it is the fast way: the token says when.
 func (d *RequestData) SetAttended() { d.c.attended = 1 }
 
-// SetToken gives the number by which NextAttention names the request.
+// SetToken gives the number by which Attentions name the request.
 func (d *RequestData) SetToken(token uint64) { d.c.token = C.uint64_t(token) }
 
 // SetMaxWait bounds how long the request may wait for an HTTP worker; 0: as the pool says.
@@ -161,7 +165,7 @@ func (r Request) Next(kind InputKind, input []byte, event *Event) error {
 }
 
 // Run runs the script of a request without a worker on the calling thread and returns when it is over. The event is
-// EventFinished when nobody was needed before that, valid until Release; otherwise NextAttention has named the request, and
+// EventFinished when nobody was needed before that, valid until Release; otherwise Attentions have named the request, and
 // somebody has had to call Next.
 func (r Request) Run(event *Event) error {
 	var ev C.igor_event
@@ -178,15 +182,51 @@ func TakeSpare() bool { return C.igor_spare_take() == C.IGOR_OK }
 // PutBackSpare gives it back.
 func PutBackSpare() { C.igor_spare_put_back() }
 
-// NextAttention waits for a request that needs Next while it runs, and gives its token. ErrTimeout; ErrGone after
-// CloseAttention. One goroutine at a time.
-func NextAttention(timeout time.Duration) (uint64, error) {
-	var token C.uint64_t
-	status := C.igor_attention_next(millis(timeout), &token)
-	return uint64(token), check(status, nil)
+// Attentions are the requests that need Next. One goroutine at a time.
+type Attentions struct {
+	ready  *os.File // a descriptor of its own for the library's eventfd, which Go's poller waits for
+	tokens [64]C.uint64_t
+	count  int
+	at     int
 }
 
-// CloseAttention ends NextAttention until an engine is started.
+// OpenAttentions is for after StartEngine.
+func OpenAttentions() (*Attentions, error) {
+	var fd C.int
+	if err := check(C.igor_attention_fd(&fd), nil); err != nil {
+		return nil, err
+	}
+	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("duplicating a descriptor: %w", err)
+	}
+	return &Attentions{ready: os.NewFile(uintptr(own), "attentions")}, nil
+}
+
+// Next waits for a request that needs Next, and gives its token; it holds no thread meanwhile. ErrGone after CloseAttention.
+func (a *Attentions) Next() (uint64, error) {
+	for a.at == a.count {
+		var n C.size_t
+		if err := check(C.igor_attention_take(&a.tokens[0], C.size_t(len(a.tokens)), &n), nil); err != nil {
+			return 0, err
+		}
+		if a.count, a.at = int(n), 0; n > 0 {
+			break
+		}
+		// Taken first: a signal that is still there from before costs one more look, and none is missed.
+		var signal [8]byte
+		if _, err := a.ready.Read(signal[:]); err != nil {
+			return 0, err
+		}
+	}
+	a.at++
+	return uint64(a.tokens[a.at-1]), nil
+}
+
+// Close lets go of the descriptor.
+func (a *Attentions) Close() error { return a.ready.Close() }
+
+// CloseAttention ends Attentions.Next until an engine is started.
 func CloseAttention() { C.igor_attention_close() }
 
 func (e *Event) set(ev *C.igor_event) {

@@ -91,7 +91,7 @@ igor_status igor_request_start(const igor_request_options* given, igor_handle* h
     options.request_headers = view(from.request_headers);
     options.body = view(from.body);
     options.body_whole = from.body_whole != 0;
-    options.attended = from.attended != 0 || from.worker != 0;
+    options.attended = from.attended != 0;
     options.token = from.token;
     options.for_worker = from.worker != 0;
     options.max_wait = std::chrono::milliseconds(from.max_wait_ms);
@@ -141,19 +141,18 @@ void igor_spare_put_back(void) noexcept {
   Engine::instance().budget().put_back();
 }
 
-igor_status igor_attention_next(uint32_t timeout_ms, uint64_t* token) noexcept {
-  return igor::abi::guarded(nullptr, 0, [&] {
-    if (!token) return IGOR_INVALID;
-    switch (AttentionQueue::global().next(igor::after(igor::now(), std::chrono::milliseconds(timeout_ms)), *token)) {
-      case AttentionQueue::Next::Token:
-        return IGOR_OK;
-      case AttentionQueue::Next::Timeout:
-        return IGOR_TIMEOUT;
-      case AttentionQueue::Next::Closed:
-        return IGOR_GONE;
-    }
-    return IGOR_GONE;
-  });
+igor_status igor_attention_fd(int* fd) noexcept {
+  if (!fd) return IGOR_INVALID;
+  *fd = AttentionQueue::global().fd();
+  return *fd >= 0 ? IGOR_OK : IGOR_STATE;
+}
+
+igor_status igor_attention_take(uint64_t* tokens, size_t room, size_t* count) noexcept {
+  if (!tokens || room == 0 || !count) return IGOR_INVALID;
+  // Before it is looked: what was there by then is taken.
+  const bool closed = AttentionQueue::global().closed();
+  *count = AttentionQueue::global().take(tokens, room);
+  return *count == 0 && closed ? IGOR_GONE : IGOR_OK;
 }
 
 void igor_attention_close(void) noexcept {

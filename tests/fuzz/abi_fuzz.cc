@@ -3,6 +3,9 @@
 //   - no call crashes, and every one returns;
 //   - a handle that was not given out, or was given back, is answered with IGOR_GONE;
 //   - what is refused leaves no handle, and an error is a sentence that ends within its buffer.
+#include <poll.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <condition_variable>
@@ -49,11 +52,21 @@ class Attention {
  public:
   Attention() {
     std::thread([this] {
+      pollfd ready{};
+      ready.events = POLLIN;
+      FUZZ_CHECK(igor_attention_fd(&ready.fd) == IGOR_OK);
       for (;;) {
         uint64_t token;
-        if (igor_attention_next(1000, &token) != IGOR_OK) continue;
+        size_t count = 0;
+        if (igor_attention_take(&token, 1, &count) != IGOR_OK || count == 0) {
+          uint64_t signals;
+          while (read(ready.fd, &signals, sizeof signals) < 0) poll(&ready, 1, -1);
+          continue;
+        }
         std::unique_lock lock(mutex_);
-        const igor_handle handle = handles_.at(token);
+        const auto found = handles_.find(token);
+        if (found == handles_.end()) continue;  // its caller came by himself
+        const igor_handle handle = found->second;
         lock.unlock();
         serve(handle, token);
         lock.lock();
@@ -327,6 +340,7 @@ class Play {
     if (!whole) return;
     if (options.worker != 0) {
       if (input_.one_in(2)) igor_request_abort(made);
+      // As the host does whose patience is at an end, whether its token comes or not.
       Attention::serve(made, options.token);
       return;
     }

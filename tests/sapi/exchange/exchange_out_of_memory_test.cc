@@ -121,13 +121,14 @@ TEST(ExchangeOutOfMemory, AHintAndACallerThatIsWanted) {
     request->send_informational();
     respond(*request);
     const int64_t refused = test::memory.disarm();
+    const bool attended = request->attended();
     Answer answer;
     HttpEvent event;
     while (request->next(InputKind::None, {}, event)) answer.take(event);
     expect_whole_or_nothing(answer);
     uint64_t token = 0;
-    const bool wanted = AttentionQueue::global().next(now(), token) == AttentionQueue::Next::Token;
-    EXPECT_EQ(wanted, request->attended()) << "it waits for a caller that nobody has called, or the reverse";
+    const bool wanted = AttentionQueue::global().take(&token, 1) == 1;
+    EXPECT_EQ(wanted, attended) << "it waits for a caller that nobody has called, or the reverse";
     if (refused == 0 || HasFailure()) break;
   }
 }
