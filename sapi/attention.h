@@ -2,15 +2,15 @@
 //
 // A thread that runs a request (HttpRunner) hands over the whole answer when the script has ended, and an HTTP worker
 // answers while nobody waits for it in a call. A script that flushes, prints more than is kept, reads a large body or
-// completes its response early needs somebody on the other side before that, and so does every answer of a worker; and no
-// call may be made from PHP's stack into the host. So the request is put here, once in its life. The host waits for the
-// descriptor among all else that it waits for, takes the tokens of such requests, numbers of its own choosing, and serves
-// them (HttpRequest::next).
+// completes its response early needs somebody on the other side before that, and so does every answer of a worker; and
+// no call may be made from PHP's stack into the host. So the request is put here, once in its life. The host waits for
+// the descriptor among all else that it waits for, takes the tokens of such requests, numbers of its own choosing, and
+// serves them (HttpRequest::next).
 //
-// Shape: a list that is linked through the requests themselves, so that to put one there takes no memory and cannot fail,
-// and no lock: who puts exchanges the head, who takes takes all there are. The descriptor is an eventfd. It is written to
-// only by who finds the list empty: until whoever takes has emptied the list again, he knows that there is something. He
-// reads it before he takes, so what comes after he has taken makes it readable again.
+// Shape: a list that is linked through the requests themselves, so that to put one there takes no memory and cannot
+// fail, and no lock: who puts exchanges the head, who takes takes all there are. The descriptor is an eventfd. It is
+// written to only by who finds the list empty: until whoever takes has emptied the list again, he knows that there is
+// something. He reads it before he takes, so what comes after he has taken makes it readable again.
 //
 // Threads: push() any; take() one at a time; open() while nobody else is here, close() any. Locks: none. Lifetime: the
 // list holds a Ref to each request in it.

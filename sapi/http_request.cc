@@ -224,7 +224,8 @@ bool HttpRequest::write(const char* data, size_t size) noexcept {
   if (finished_.load(std::memory_order_relaxed)) return true;
   if (gone_.load(std::memory_order_acquire)) return false;
   return unless_lost([&] {
-    if (pending_body_.size() + size >= (attended() ? kPublishAt : kUnattendedBound)) return publish({data, size}, false);
+    if (pending_body_.size() + size >= (attended() ? kPublishAt : kUnattendedBound))
+      return publish({data, size}, false);
     pending_body_.append(data, size);
     return true;
   });

@@ -186,8 +186,13 @@ func TestARequestFromStartToEnd(t *testing.T) {
 	var event, last Event
 	ran := make(chan error)
 	go func() { ran <- request.Run(&last) }()
-	if token, err := NextAttention(time.Minute); token != 77 || err != nil {
-		t.Fatalf("NextAttention() = %d, %v", token, err)
+	attentions, err := OpenAttentions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer attentions.Close()
+	if token, err := attentions.Next(); token != 77 || err != nil {
+		t.Fatalf("Attentions.Next() = %d, %v", token, err)
 	}
 	if err := request.Next(InputNone, nil, &event); err != nil || event.Kind != EventInput || event.InputWanted != 5 {
 		t.Fatalf("%+v, %v", event, err)
@@ -227,8 +232,14 @@ func TestRunAlone(t *testing.T) {
 	if err := request.Run(&event); err != nil || event.Kind != EventFinished || event.Status != 200 || string(event.Body) != "all of it!" {
 		t.Errorf("%+v, %v", event, err)
 	}
-	if _, err := NextAttention(time.Millisecond); !errors.Is(err, ErrTimeout) {
-		t.Errorf("NextAttention() = %v", err)
+	attentions, err := OpenAttentions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer attentions.Close()
+	CloseAttention()
+	if token, err := attentions.Next(); !errors.Is(err, ErrGone) {
+		t.Errorf("Attentions.Next() = %d, %v", token, err)
 	}
 }
 

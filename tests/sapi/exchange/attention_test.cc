@@ -66,13 +66,13 @@ TEST_F(Attention, AWorkersAnswerCallsForItsCallerWhenItIsComplete) {
 
 TEST_F(Attention, SoDoesEveryOtherEndOfOne) {
   uint64_t token = 10;
-  for (void (*end)(HttpRequest&) : {+[](HttpRequest& request) { request.refuse(); },
-                                    +[](HttpRequest& request) { request.abandon(); },
-                                    +[](HttpRequest& request) {
-                                      request.flush();
-                                      request.finish();
-                                    },
-                                    +[](HttpRequest& request) { request.finish_early(); }}) {
+  for (void (*end)(HttpRequest&) :
+       {+[](HttpRequest& request) { request.refuse(); }, +[](HttpRequest& request) { request.abandon(); },
+        +[](HttpRequest& request) {
+          request.flush();
+          request.finish();
+        },
+        +[](HttpRequest& request) { request.finish_early(); }}) {
     const auto request = make_request(++token, true);
     end(*request);
     EXPECT_EQ(take_all(), std::vector<uint64_t>{token});
