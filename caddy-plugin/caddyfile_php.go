@@ -173,8 +173,8 @@ type phpServer struct {
 //	    worker               ...
 //	}
 //
-// It stands for these directives, in a route of their own (the first two are one handler, Front, unless try_files or
-// file_server say otherwise):
+// It stands for these directives (the first two are one handler, Front, unless try_files or file_server say otherwise; and
+// the matcher @php is the handler's own, scripts_only):
 //
 //	# a directory with an index file gets its slash
 //	@directory { file {path}/index.php; not path */ }
@@ -280,6 +280,8 @@ func (s *phpServer) routes() caddyhttp.RouteList {
 		})
 	}
 
+	// One route for all that follows: Caddy makes the chain of a request's handlers anew from each route that it passes.
+	var site []json.RawMessage
 	switch {
 	case s.index == "off":
 	case len(s.tryFiles) == 0 && !s.noFiles:
@@ -287,7 +289,7 @@ func (s *phpServer) routes() caddyhttp.RouteList {
 		if s.index != "index.php" {
 			front.Index = s.index
 		}
-		routes = append(routes, caddyhttp.Route{HandlersRaw: handlerOf(front, "php_front")})
+		site = handlerOf(front, "php_front")
 	default:
 		dirIndex := "{http.request.uri.path}/" + s.index
 		tryFiles, policy := s.tryFiles, "first_exist_fallback"
@@ -321,20 +323,13 @@ func (s *phpServer) routes() caddyhttp.RouteList {
 		})
 	}
 
-	var scripts []string
-	for _, split := range s.handler.SplitPath {
-		scripts = append(scripts, "*"+split, "*"+split+"/*")
-	}
-	routes = append(routes, caddyhttp.Route{
-		MatcherSetsRaw: []caddy.ModuleMap{{"path": raw(scripts)}},
-		HandlersRaw:    handlerOf(s.handler, "php"),
-	})
+	handler := s.handler
+	handler.ScriptsOnly = true
+	site = append(site, handlerOf(handler, "php")...)
 	if !s.noFiles {
-		routes = append(routes, caddyhttp.Route{
-			HandlersRaw: append(handlerOf(Hide{}, "php_hide"), handlerOf(s.files, "file_server")...),
-		})
+		site = append(append(site, handlerOf(Hide{}, "php_hide")...), handlerOf(s.files, "file_server")...)
 	}
-	return routes
+	return append(routes, caddyhttp.Route{HandlersRaw: site})
 }
 
 var _ caddyfile.Unmarshaler = (*Handler)(nil)

@@ -49,6 +49,10 @@ type Handler struct {
 	// requests come that only a worker's "match" has chosen.
 	FilesFirst bool `json:"files_first,omitempty"`
 
+	// Whether a path that names no script is left to the next handler, in place of a matcher before this one. php_server sets
+	// it.
+	ScriptsOnly bool `json:"scripts_only,omitempty"`
+
 	// How long a client may take over the next piece of a request's body, for which a PHP thread may be waiting; 0: as long
 	// as it likes. Default: the server's read_idle_timeout, which is a minute.
 	RequestBodyTimeout *caddy.Duration `json:"request_body_timeout,omitempty"`
@@ -206,9 +210,12 @@ func putBuffers(b *requestBuffers) {
 	bufferPool.Put(b)
 }
 
-// ServeHTTP runs the script that r asks for, or lets an HTTP worker answer. The next handler is not called, because a php
-// route ends the chain; only files_first leaves files to it.
+// ServeHTTP runs the script that r asks for, or lets an HTTP worker answer. The next handler gets what files_first and
+// scripts_only leave to it, and nothing else.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.ScriptsOnly && splitPosition(cleanPath(r.URL.Path), h.SplitPath) < 0 {
+		return next.ServeHTTP(w, r)
+	}
 	if h.timeouts == nil {
 		return h.serve(w, r, next)
 	}
