@@ -42,8 +42,10 @@ igor_status igor_engine_start(const igor_engine_options* given, char* error, siz
     // The engine before may have ended with its log.
     igor::LogQueue::global().reopen();
     if (!igor::sapi::AttentionQueue::global().open()) {
-      return fail(IGOR_FAILED, std::string("no descriptor for requests that need their caller: ") + strerror(errno) +
-                  "; raise the limit of open files (ulimit -n, or LimitNOFILE= of a systemd unit)", error, error_size);
+      return fail(IGOR_FAILED,
+                  std::string("no descriptor for requests that need their caller: ") + strerror(errno) +
+                      "; raise the limit of open files (ulimit -n, or LimitNOFILE= of a systemd unit)",
+                  error, error_size);
     }
     igor::sapi::EngineOptions engine;
     engine.max_wait_ms = options.max_wait_ms;
