@@ -172,8 +172,8 @@ func TestRequestSystemCalls(t *testing.T) {
 		path           string
 		futex, another float64 // at most, per request
 	}{
-		{"/hello.php", 10, 27},
-		{"/hello_worker.php", 14, 12},
+		{"/hello.php", 10, 25.5},
+		{"/hello_worker.php", 12, 10},
 	} {
 		hello := func(count int) func() {
 			return func() {
