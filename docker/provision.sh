@@ -132,10 +132,10 @@ need_go() {
 # Says whether a php-config can host Igor; a sentence with the remedy when it cannot.
 php_check() {
   local config=$1 version api prefix includes libname
-  [ -x "$config" ] || die "PHP_CONFIG=$config is not an executable php-config"
-  version=$("$config" --version) || die "$config --version failed; is it a php-config?"
-  includes=$("$config" --include-dir)
-  prefix=$("$config" --prefix)
+  local remedy="name the php-config of a thread-safe PHP $PHP_SERIES, or unset PHP_CONFIG to have one built"
+  [ -x "$config" ] || die "PHP_CONFIG=$config is no program that there is; $remedy"
+  { version=$("$config" --version) && includes=$("$config" --include-dir) && prefix=$("$config" --prefix); } 2>/dev/null ||
+    die "PHP_CONFIG=$config does not answer as a php-config does; $remedy"
   [ -f "$includes/main/php_config.h" ] || die "PHP $version at $prefix has no headers in $includes; install its development package"
   api=$(sed -n 's/^#define ZEND_MODULE_API_NO \([0-9]*\).*/\1/p' "$includes/Zend/zend_modules.h")
   [ "$api" = "$PHP_API_WANTED" ] || die "PHP $version at $prefix has module API $api; Igor is built for $PHP_API_WANTED (PHP $PHP_SERIES). Use a PHP $PHP_SERIES, or unset PHP_CONFIG to have one built"
