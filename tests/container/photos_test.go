@@ -17,7 +17,11 @@ import (
 
 // The example of the repository, mounted into the image: GD and fileinfo are there, workers run, pictures come out.
 func TestPhotosExample(t *testing.T) {
-	name := imageName(t)
+	mustServePhotos(t, imageName(t))
+}
+
+func mustServePhotos(t *testing.T, name string) {
+	t.Helper()
 	example := filepath.Join(checkout(), "docs", "examples", "photos")
 	c := run(t, "-v", example+":/app:ro", "-e", "PHOTOS_ADDRESS=:80", name, "run", "--config", "/app/Caddyfile")
 	c.awaitHealthy()
