@@ -214,6 +214,59 @@ func TestShortRun(t *testing.T) {
 	}
 }
 
+// One that crashes is out of the case in which it does, and takes part in the next.
+func TestGuestThatCrashes(t *testing.T) {
+	o, err := parseOptions([]string{"--quick", "--no-counts"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := o.igor + " run --config {caddyfile} --adapter caddyfile"
+	own := &brand{label: "Igor", command: command, dialect: "igor"}
+	guest := &brand{label: "guest", command: command, dialect: "frankenphp", guest: true}
+	for _, b := range []*brand{own, guest} {
+		s, err := b.start(&setup{threads: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.kill()
+	}
+	hello := page{path: "/hello.php", answer: "hello\n"}
+	ask := func(s *server) (*round, error) {
+		_, err := hello.check(s)
+		return roundOf(newTimes()), err
+	}
+	crash := func(s *server) (*round, error) {
+		if err := s.cmd.Process.Kill(); err != nil {
+			return nil, err
+		}
+		<-s.exited
+		s.exited <- nil
+		return ask(s)
+	}
+	shared := &setup{threads: 2}
+	var servers fleet
+	first := testCase{name: "first", setup: shared, entries: []entry{{contestant: "Igor", brand: own, run: ask}, {contestant: "guest", brand: guest, run: crash}}}
+	measured, err := runCase(o, &servers, first, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if measured[0].Missing != "" || !strings.Contains(measured[1].Missing, "it failed: guest:") {
+		t.Errorf("%+v %+v", measured[0], measured[1])
+	}
+	second := testCase{name: "second", setup: shared, entries: []entry{{contestant: "guest", brand: guest, run: ask}}}
+	if measured, err = runCase(o, &servers, second, false); err != nil || measured[0].Missing != "" {
+		t.Errorf("%v %+v", err, measured)
+	}
+	third := testCase{name: "third", setup: shared, entries: []entry{{contestant: "Igor", brand: own, run: crash}}}
+	if _, err = runCase(o, &servers, third, false); err == nil {
+		t.Error("our own may crash")
+	}
+	servers.drop(own)
+	if err := servers.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A server without the functions for tasks takes part in what is left: HTTP.
 func TestServerWithoutTasks(t *testing.T) {
 	all := &probe{Objects: true, Tasks: true, Snapshots: true}

@@ -113,7 +113,7 @@ func bench(o *options) error {
 	}
 	brands := []*brand{t.igor, t.spinless}
 	if o.against != "" {
-		t.rival = &brand{label: o.name, command: o.against, dialect: o.dialect}
+		t.rival = &brand{label: o.name, command: o.against, dialect: o.dialect, guest: true}
 		brands = append(brands, t.rival)
 	}
 	for _, b := range brands {

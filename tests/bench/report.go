@@ -124,7 +124,7 @@ func writeGroup(text *bytes.Buffer, all *results, prefix, title, about string) {
 		}
 	}
 	for _, contestant := range sortedKeys(missing) {
-		fmt.Fprintf(text, "\nNot present: %s (%s).\n", contestant, missing[contestant])
+		fmt.Fprintf(text, "\nNot there: %s (%s).\n", contestant, missing[contestant])
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -29,15 +30,36 @@ func (f *fleet) server(s *setup, b *brand) (*server, error) {
 	return running, err
 }
 
+// stop ends them all. How a guest ends is its own affair: it has been measured.
 func (f *fleet) stop() error {
 	var failure error
-	for _, s := range f.servers {
+	for b, s := range f.servers {
 		if err := s.stop(); err != nil {
-			failure = err
+			if b.guest {
+				fmt.Fprintln(os.Stderr, firstLine(err))
+			} else {
+				failure = err
+			}
 		}
 	}
 	f.setup, f.servers = nil, nil
 	return failure
+}
+
+// drop a server that has failed; the next case has a new one.
+func (f *fleet) drop(b *brand) {
+	if s := f.servers[b]; s != nil {
+		s.kill()
+		delete(f.servers, b)
+	}
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	if len(line) > 200 {
+		line = line[:200] + "…"
+	}
+	return line
 }
 
 // run measures the selected cases, and keeps what is measured after each.
@@ -80,6 +102,19 @@ func runCase(o *options, servers *fleet, c testCase, counting bool) ([]*result, 
 	}
 	rounds := make([][]*round, len(c.entries))
 	counts := make([]map[string]float64, len(c.entries))
+	failures := make([]error, len(c.entries))
+	// A guest that fails, in that it crashes or gives a wrong answer, is out of this case, and the others go on.
+	failed := func(i int, err error) error {
+		e := c.entries[i]
+		err = fmt.Errorf("%s: %w", e.contestant, err)
+		if e.brand == nil || !e.brand.guest {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "%s: %v\n", c.name, err)
+		failures[i] = err
+		servers.drop(e.brand)
+		return nil
+	}
 	on := func(e entry) (*server, error) {
 		if e.brand == nil || c.setup == nil {
 			return nil, nil
@@ -91,16 +126,19 @@ func runCase(o *options, servers *fleet, c testCase, counting bool) ([]*result, 
 		for i := range c.entries {
 			i = (i + number) % len(c.entries)
 			e := c.entries[i]
-			if e.missing != "" || (e.rounds > 0 && number > e.rounds) {
+			if e.missing != "" || failures[i] != nil || (e.rounds > 0 && number > e.rounds) {
 				continue
 			}
 			s, err := on(e)
-			if err != nil {
-				return nil, err
+			var measured *round
+			if err == nil {
+				measured, err = e.run(s)
 			}
-			measured, err := e.run(s)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", e.contestant, err)
+				if err := failed(i, err); err != nil {
+					return nil, err
+				}
+				continue
 			}
 			if number > 0 {
 				rounds[i] = append(rounds[i], measured)
@@ -109,14 +147,19 @@ func runCase(o *options, servers *fleet, c testCase, counting bool) ([]*result, 
 	}
 	var all []*result
 	for i, e := range c.entries {
-		if counting && e.counted && e.missing == "" {
+		if counting && e.counted && e.missing == "" && failures[i] == nil {
 			s, err := on(e)
+			if err == nil {
+				counts[i], err = countsOf(e, s)
+			}
 			if err != nil {
-				return nil, err
+				if err := failed(i, err); err != nil {
+					return nil, err
+				}
 			}
-			if counts[i], err = countsOf(e, s); err != nil {
-				return nil, fmt.Errorf("%s: %w", e.contestant, err)
-			}
+		}
+		if failures[i] != nil {
+			e.missing = "it failed: " + firstLine(failures[i])
 		}
 		r, err := newResult(c, e, rounds[i])
 		if err != nil {

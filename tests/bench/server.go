@@ -103,6 +103,7 @@ type brand struct {
 	command string // with {port}, {root} and {caddyfile} in it; run by the shell
 	dialect string
 	env     []string
+	guest   bool // not ours: where it fails, the run goes on without it
 	probed  *probe
 }
 

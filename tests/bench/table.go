@@ -14,7 +14,7 @@ var columns = []string{"contestant", "p50", "95%", "p90", "p99", "p99.9", "per s
 func row(r *result) []string {
 	cells := []string{r.Contestant}
 	if r.Missing != "" {
-		return append(cells, "not present: "+r.Missing)
+		return append(cells, "–: "+r.Missing)
 	}
 	if p50, known := r.Numbers["p50"]; known {
 		cells = append(cells, duration(p50.Median), duration(p50.Low)+" – "+duration(p50.High))
