@@ -94,6 +94,9 @@ var (
 	mHTTPQueue      = gauge("igor_http_queue_length", "Requests that wait for one of these threads.")
 	mHTTPRequests   = counter("igor_http_requests_total", "Requests that these threads have handled.")
 
+	mEngineStates = gauge("igor_engine_states", "Threads that keep a state of the PHP engine: those of workers, and each that has run a script per request.")
+	mNativeMemory = gauge("igor_native_memory_bytes", "What the C library's allocator has handed out (allocated) and keeps for later (free). Neither Go's memory nor that of scripts is in it.", "state")
+
 	mPoolState    = poolGauge("igor_pool_state", "1 for the state that the pool is in.", "state")
 	mPoolBreaker  = poolGauge("igor_pool_breaker", "1 for the state that the pool's breaker is in.", "state")
 	mPoolFailures = poolGauge("igor_pool_consecutive_failures", "Failures of the pool's script in a row; the breaker opens at max_consecutive_failures.")
@@ -150,6 +153,7 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 	s.value(mUp, 1)
 	s.bool(mReady, readiness(report, l, nil, new(HealthOptions)).well())
 	s.http(&report.HTTP)
+	s.memory(&report.Memory)
 	s.frankenPHP(report)
 	seen := make(map[poolKey]int)
 	for i := range report.Scopes {
@@ -197,6 +201,14 @@ func (s scrape) http(h *HTTPReport) {
 	s.value(mHTTPMaxThreads, float64(h.MaxThreads))
 	s.value(mHTTPQueue, float64(h.Queued))
 	s.value(mHTTPRequests, float64(h.Requests))
+}
+
+func (s scrape) memory(m *MemoryReport) {
+	s.value(mEngineStates, float64(m.EngineStates))
+	if m.Allocated != nil && m.Free != nil {
+		s.value(mNativeMemory, float64(*m.Allocated), "allocated")
+		s.value(mNativeMemory, float64(*m.Free), "free")
+	}
 }
 
 // frankenPHP gives what FrankenPHP gives.

@@ -110,11 +110,13 @@ func testHistograms(run ...uint64) HistogramsReport {
 // testReport has a scope with each kind of pool, and a name that has to be escaped.
 func testReport() Report {
 	zero := uint32(0)
+	allocated, free := uint64(30<<20), uint64(20<<20)
 	return Report{
 		HTTP: HTTPReport{Threads: 2, MaxThreads: 5, Busy: 1, Queued: 3, Requests: 1234, List: []HTTPThreadReport{
 			{Name: "http-0", State: "idle", SinceMS: 1500, Requests: 1000},
 			{Name: "http-1", State: "busy", SinceMS: 12, Requests: 234, Request: "GET /x.php?a=1"},
 		}},
+		Memory: MemoryReport{EngineStates: 6, Allocated: &allocated, Free: &free},
 		Scopes: []ScopeReport{
 			{Label: "global", Global: true, Pools: []PoolReport{{
 				Handle: 11, Name: "thumbs", Kind: kindTasks, File: "/srv/thumbs.php", Num: 1, MaxThreads: 4,

@@ -18,6 +18,7 @@ import (
 // it from one of these, so that no two of them can disagree.
 type Report struct {
 	HTTP   HTTPReport    `json:"http"`
+	Memory MemoryReport  `json:"memory"`
 	Scopes []ScopeReport `json:"scopes"`
 }
 
@@ -38,6 +39,14 @@ type HTTPThreadReport struct {
 	SinceMS  int64  `json:"since_ms"`
 	Requests uint64 `json:"requests"`
 	Request  string `json:"request,omitempty"` // "GET /x.php", while it is busy
+}
+
+// MemoryReport tells of what the process holds beside Go's memory and that of scripts. The C library's allocator is not
+// asked where it does not count.
+type MemoryReport struct {
+	EngineStates int     `json:"engine_states"`
+	Allocated    *uint64 `json:"allocated,omitempty"` // bytes in use
+	Free         *uint64 `json:"free,omitempty"`      // bytes that the allocator keeps for later
 }
 
 // ScopeReport tells of the pools of one php_server, or of the global ones.

@@ -1,11 +1,14 @@
 #include "php-api/abi/report.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
 
 #include "php-api/abi/json_writer.h"
 #include "sapi/engine.h"
+#include "sapi/php_thread.h"
 #include "sapi/request_queue.h"
 
 namespace igor::api {
@@ -218,12 +221,24 @@ void write_http(JsonWriter& json) {
   json.end_object();
 }
 
+void write_memory(JsonWriter& json) {
+  json.key("memory").begin_object();
+  json.member("engine_states", sapi::PhpThread::attached());
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+  const struct mallinfo2 heap = mallinfo2();
+  json.member("allocated", static_cast<uint64_t>(heap.uordblks + heap.hblkhd));
+  json.member("free", static_cast<uint64_t>(heap.fordblks));
+#endif
+  json.end_object();
+}
+
 }  // namespace
 
 std::string report_of(const GenerationView& generation) {
   JsonWriter json;
   json.begin_object();
   write_http(json);
+  write_memory(json);
   json.key("scopes").begin_array();
   for (const auto& scope : generation.scopes) {
     json.begin_object();

@@ -10,12 +10,13 @@ import (
 
 // process is what the server holds when it rests.
 type process struct {
-	threads map[string]int // by name; Go's own have that of the program
-	memory  int64          // bytes, see memoryOf
-	goHeap  int64          // of these, what Go has from the system and has not given back
+	threads  map[string]int // by name; Go's own have that of the program
+	states   int            // of the PHP engine, one per thread that has run a script
+	resident int64          // bytes, see residentOf
+	free     int64          // of these, what the C library's allocator keeps in pieces for later
+	native   int64          // bytes that this allocator has handed out
+	goHeap   int64          // bytes of Go's that are alive
 }
-
-func (p process) native() int64 { return p.memory - p.goHeap }
 
 func threadsOf(pid int) (map[string]int, error) {
 	names := map[string]int{}
@@ -33,9 +34,9 @@ func threadsOf(pid int) (map[string]int, error) {
 	return names, nil
 }
 
-// memoryOf is what the process has written: resident pages that belong to no file. How much of its files happens to be
+// residentOf is what the process has written: resident pages that belong to no file. How much of its files happens to be
 // in memory is the system's business.
-func memoryOf(pid int) (bytes int64, err error) {
+func residentOf(pid int) (bytes int64, err error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
@@ -50,15 +51,4 @@ func memoryOf(pid int) (bytes int64, err error) {
 		}
 	}
 	return bytes, nil
-}
-
-// slope of the least-squares line through values at 0, 1, 2...
-func slope(values []float64) float64 {
-	n := float64(len(values))
-	var x, y, xx, xy float64
-	for i, v := range values {
-		at := float64(i)
-		x, y, xx, xy = x+at, y+v, xx+at*at, xy+at*v
-	}
-	return (n*xy - x*y) / (n*xx - x*x)
 }
