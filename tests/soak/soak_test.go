@@ -275,6 +275,9 @@ func (s *soak) measure() process {
 			native:   int64(m.sum("igor_native_memory_bytes", "state", "allocated")),
 			goHeap:   int64(m.sum("go_memstats_heap_alloc_bytes")),
 		}
+		if now.states == 0 || now.native == 0 || now.goHeap == 0 {
+			s.t.Fatalf("the metrics lack what is looked at: %+v", now)
+		}
 		if i == 0 {
 			least = now
 		}
