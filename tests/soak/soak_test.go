@@ -37,7 +37,7 @@ type form struct {
 // of phases, whatever is in them. The short form finds what grows without measure.
 var (
 	short = form{warmUp: 6, measured: 8, resident: 12 << 20, native: 1 << 20, goHeap: 3 << 20, pieces: 16 << 20}
-	long  = form{warmUp: 30, measured: 30, resident: 2 << 20, native: 1 << 19, goHeap: 1 << 20, pieces: 8 << 20}
+	long  = form{warmUp: 30, measured: 30, resident: 2 << 20, native: 1 << 19, goHeap: 1 << 20, pieces: 16 << 20}
 )
 
 const longTasks = 100_000 // from so many on
@@ -205,12 +205,12 @@ func (s *soak) restartHTTP(*traffic) { s.post("restart of all", "/frankenphp/wor
 // rest waits until the server has nothing to do, and looks at it.
 func (s *soak) rest(phase int, took time.Duration, resets int) {
 	m := s.awaitRest()
+	s.checkLog()
 	for i, err := range append(s.history.look(), s.history.compare(m)...) {
 		if i < 10 {
 			s.t.Errorf("phase %d: %v", phase, err)
 		}
 	}
-	s.checkLog()
 	p := s.measure()
 	s.rests = append(s.rests, p)
 	s.fds = append(s.fds, s.server.Descriptors())
@@ -316,6 +316,7 @@ entries:
 		}
 		// On a machine that is busy with others a worker may hear of a deadline so late that it is taken for stuck.
 		if e.Field("worker") == "timed" && e.Field("reason") == "Deadline" {
+			s.history.pool("timed").interrupted++
 			continue
 		}
 		for _, text := range provoked {
