@@ -51,4 +51,8 @@ bool worth_spinning() noexcept {
   return active.load(std::memory_order_relaxed) <= cpus && cpus > 0;
 }
 
+int current_cpu() noexcept {
+  return sched_getcpu();
+}
+
 }  // namespace igor::activity

@@ -20,4 +20,7 @@ void idle_end() noexcept;
 // there are CPUs.
 bool worth_spinning() noexcept;
 
+// The CPU that the calling thread runs on, as of now; -1 when that is not known. Costs a nanosecond.
+int current_cpu() noexcept;
+
 }  // namespace igor::activity

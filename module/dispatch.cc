@@ -40,9 +40,13 @@ WorkerSlot& Dispatch::pick() const noexcept {
   return *best;
 }
 
-void Dispatch::accept(Task& task) {
+void Dispatch::mark_accepted(Task& task) {
   task.admission_ = Task::Admission::Accepted;
   task.pool().count_accepted(task);
+}
+
+void Dispatch::accept(Task& task) {
+  mark_accepted(task);
   // Its sender sleeps on the same wake-up that tells of updates; it has no stream of its own yet.
   task.sender_wakeup_.notify();
 }
@@ -54,6 +58,11 @@ void Dispatch::step(Task& task, TaskStep::Kind kind, const WorkerSlot& slot) {
 }
 
 void Dispatch::offer(WorkerSlot& slot, Ref<Task> task) {
+  prepare_offer(slot, std::move(task));
+  slot.wakeup_.notify();
+}
+
+void Dispatch::prepare_offer(WorkerSlot& slot, Ref<Task> task) {
   idle_remove(slot);
   task->offered_to_ = &slot;
   if (task->admission_ == Task::Admission::Waiting) accept(*task);
@@ -64,7 +73,6 @@ void Dispatch::offer(WorkerSlot& slot, Ref<Task> task) {
     slot.offered_at_ = now();
   }
   slot.wakeup_.set_level(true);
-  slot.wakeup_.notify();
 }
 
 Ref<Task> Dispatch::unoffer(WorkerSlot& slot) {
@@ -79,13 +87,20 @@ Ref<Task> Dispatch::unoffer(WorkerSlot& slot) {
   return std::move(slot.offered_);
 }
 
-Dispatch::Submitted Dispatch::submit(const Lock&, Task& task) {
+Dispatch::Submitted Dispatch::submit(const Lock&, Task& task, Wakeup** to_notify) {
   if (can_offer()) {
-    offer(pick(), Ref<Task>(&task));
+    WorkerSlot& slot = pick();
+    mark_accepted(task);
+    prepare_offer(slot, Ref<Task>(&task));
+    if (to_notify != nullptr) {
+      *to_notify = &slot.wakeup_;
+    } else {
+      slot.wakeup_.notify();
+    }
     return Submitted::Offered;
   }
   const bool place = mailbox_.has_free_place();
-  if (place) accept(task);
+  if (place) mark_accepted(task);
   mailbox_.push_back(Ref<Task>(&task));
   return place ? Submitted::Queued : Submitted::Waiting;
 }

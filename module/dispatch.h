@@ -42,8 +42,10 @@ class Dispatch {
       : mailbox_(queue), policy_(policy) {}
 
   enum class Submitted { Offered, Queued, Waiting };
-  // Takes a reference in each case. Waiting: its sender has no place yet and must wait.
-  Submitted submit(const Lock&, Task& task);
+  // Takes a reference in each case. Waiting: its sender has no place yet and must wait. On the sender's thread.
+  // With `to_notify` a slot that is to wake is not notified here but put there, for when the caller has let go of
+  // the lock, which it will want.
+  Submitted submit(const Lock&, Task& task, Wakeup** to_notify = nullptr);
 
   // The slot wants its next task. True when it has an offer now; otherwise it waits.
   bool ask(const Lock&, WorkerSlot& slot);
@@ -81,9 +83,11 @@ class Dispatch {
  private:
   bool can_offer() const noexcept { return !paused_ && idle_head_ != nullptr; }
   WorkerSlot& pick() const noexcept;
+  static void mark_accepted(Task& task);
   void accept(Task& task);
   static void step(Task& task, TaskStep::Kind kind, const WorkerSlot& slot);
   void offer(WorkerSlot& slot, Ref<Task> task);
+  void prepare_offer(WorkerSlot& slot, Ref<Task> task);  // all but the notification
   Ref<Task> unoffer(WorkerSlot& slot);
   void idle_push_front(WorkerSlot& slot);
   void idle_push_back(WorkerSlot& slot);

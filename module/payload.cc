@@ -48,6 +48,20 @@ bool PayloadReader::enum_names(Item& item, uint64_t class_length) noexcept {
   return true;
 }
 
+bool PayloadReader::table(Item& item, uint64_t rows) noexcept {
+  uint64_t columns;
+  if (!word(columns)) return fail();
+  const uint64_t left = words_left();
+  // Keys and values are a word each at least, and as many again must be left for what waits around this one.
+  if (rows == 0 || columns == 0 || rows > left || columns > left / (rows + 1)) return fail();
+  const uint64_t items = columns * (rows + 1);
+  if (owed_ > left - items) return fail();
+  owed_ += items;
+  item.length = rows;
+  item.columns = columns;
+  return true;
+}
+
 namespace {
 
 // `used` bytes of a run that goes on to the next whole word.
@@ -62,9 +76,9 @@ bool padded_with_zeros(const char* data, size_t used) noexcept {
 
 bool PayloadReader::valid(const uint8_t* data, size_t size) noexcept {
   struct Level {
-    uint64_t left;
-    bool map;
-    bool key_next;
+    uint64_t values;  // that must still come
+    uint64_t keys;    // that come before the next of them
+    bool map;         // a key before each
   };
   Level levels[kPayloadMaxDepth];
   int depth = 0;
@@ -74,21 +88,36 @@ bool PayloadReader::valid(const uint8_t* data, size_t size) noexcept {
     if (!reader.next(item)) return false;
     if (item.tag == PayloadTag::String && !padded_with_zeros(item.data, item.length)) return false;
     if (item.tag == PayloadTag::Enum && !padded_with_zeros(item.data, item.length + item.case_length)) return false;
-    if (depth > 0 && levels[depth - 1].key_next) {
+    if (depth > 0 && levels[depth - 1].keys > 0) {
       if (item.tag != PayloadTag::Int && item.tag != PayloadTag::String) return false;
-      levels[depth - 1].key_next = false;
+      --levels[depth - 1].keys;
       continue;
     }
     if (depth > 0) {
-      --levels[depth - 1].left;
-      levels[depth - 1].key_next = levels[depth - 1].map;
+      --levels[depth - 1].values;
+      levels[depth - 1].keys = levels[depth - 1].map && levels[depth - 1].values > 0;
     }
-    if (item.tag == PayloadTag::List || item.tag == PayloadTag::Map) {
-      if (depth == kPayloadMaxDepth) return false;
-      const bool map = item.tag == PayloadTag::Map;
-      levels[depth++] = {item.length, map, map};
+    switch (item.tag) {
+      case PayloadTag::List:
+      case PayloadTag::Map: {
+        if (depth == kPayloadMaxDepth) return false;
+        const bool map = item.tag == PayloadTag::Map;
+        levels[depth++] = {item.length, map && item.length > 0, map};
+        break;
+      }
+      case PayloadTag::Ints:
+      case PayloadTag::Floats:
+        if (depth == kPayloadMaxDepth) return false;
+        break;
+      case PayloadTag::Table:  // a list, and the row in it
+        if (depth + 2 > kPayloadMaxDepth) return false;
+        levels[depth++] = {};
+        levels[depth++] = {item.length * item.columns, item.columns, false};
+        break;
+      default:
+        break;
     }
-    while (depth > 0 && levels[depth - 1].left == 0) --depth;
+    while (depth > 0 && levels[depth - 1].values == 0) --depth;
   } while (depth > 0);
   return reader.at_end();
 }

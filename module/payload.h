@@ -14,6 +14,10 @@
 //   Map      operand: count; that many pairs of key (Int, Int64 or String) and value follow
 //   Enum     operand: length of the class name; next word: length of the case name; the bytes of both
 //            follow each other, padded to a whole word
+//   Ints     operand: count; that many words follow: a List of numbers without their heads
+//   Floats   operand: count; that many words follow: the IEEE 754 bits
+//   Table    operand: rows; next word: columns; the columns' keys follow, then the values row by row: a List
+//            of Maps that all have the same keys in the same order
 //
 // No pointers and no offsets: writing and reading are each one forward walk. A writer is told the exact
 // size first (its caller sums PayloadWriter::*_bytes), so a payload is one allocation. The reader
@@ -64,9 +68,11 @@ class Payload {
   size_t size_ = 0;
 };
 
-enum class PayloadTag : uint8_t { Null, False, True, Int, Int64, Float, String, List, Map, Enum };
+enum class PayloadTag : uint8_t {
+  Null, False, True, Int, Int64, Float, String, List, Map, Enum, Ints, Floats, Table
+};
 
-inline constexpr uint64_t kPayloadMagic = 0x0100'4c50'5247'4947;  // "IGRPL", version 1
+inline constexpr uint64_t kPayloadMagic = 0x0200'4c50'5247'4947;  // "IGRPL", version 2
 inline constexpr int kPayloadMaxDepth = 512;                      // of arrays within arrays
 inline constexpr uint64_t kPayloadMaxOperand = (uint64_t{1} << 56) - 1;
 
@@ -85,6 +91,8 @@ class PayloadWriter {
   static constexpr size_t enum_bytes(size_t class_length, size_t case_length) noexcept {
     return 16 + padded(class_length + case_length);
   }
+  static constexpr size_t numbers_bytes(size_t count) noexcept { return 8 + count * 8; }
+  static constexpr size_t table_bytes() noexcept { return 16; }  // without its keys and values
 
   explicit PayloadWriter(Payload& payload) noexcept : cursor_(payload.data()), end_(payload.data() + payload.size()) {
     word(kPayloadMagic);
@@ -113,6 +121,13 @@ class PayloadWriter {
   void list(size_t count) noexcept { tagged(PayloadTag::List, count); }
   void map(size_t count) noexcept { tagged(PayloadTag::Map, count); }
   void enum_case(std::string_view class_name, std::string_view case_name) noexcept;
+  // Where the caller is to put the words of `count` numbers: each int64_t, or each double.
+  [[nodiscard]] uint8_t* ints(size_t count) noexcept { return numbers(PayloadTag::Ints, count); }
+  [[nodiscard]] uint8_t* floats(size_t count) noexcept { return numbers(PayloadTag::Floats, count); }
+  void table(size_t rows, size_t columns) noexcept {
+    tagged(PayloadTag::Table, rows);
+    word(columns);
+  }
 
   bool complete() const noexcept { return cursor_ == end_; }
 
@@ -124,6 +139,11 @@ class PayloadWriter {
     cursor_ += sizeof value;
   }
   void tagged(PayloadTag tag, uint64_t operand) noexcept { word(operand << 8 | static_cast<uint8_t>(tag)); }
+  uint8_t* numbers(PayloadTag tag, size_t count) noexcept {
+    tagged(tag, count);
+    assert(static_cast<size_t>(end_ - cursor_) / 8 >= count);
+    return std::exchange(cursor_, cursor_ + count * 8);
+  }
   void bytes(const char* data, size_t length, size_t total) noexcept {
     // The last word is zeroed first: padding never carries old memory to another process.
     if (const size_t size = padded(total); size != 0) {
@@ -145,10 +165,23 @@ class PayloadReader {
     PayloadTag tag = PayloadTag::Null;
     int64_t integer = 0;         // Int, Int64 (reported as Int)
     double real = 0;             // Float
-    const char* data = nullptr;  // String; Enum: the class name
-    size_t length = 0;           // String: bytes; Enum: the class name's; List, Map: elements
+    const char* data = nullptr;  // String; Enum: the class name; Ints, Floats: the words, not aligned
+    size_t length = 0;           // String: bytes; Enum: the class name's; List, Map, Ints, Floats: elements; Table: rows
     const char* case_name = nullptr;
     size_t case_length = 0;
+    size_t columns = 0;  // Table
+
+    // One of Ints, Floats.
+    int64_t int_at(size_t index) const noexcept { return number_at<int64_t>(index); }
+    double float_at(size_t index) const noexcept { return number_at<double>(index); }
+
+   private:
+    template <typename Number>
+    Number number_at(size_t index) const noexcept {
+      Number number;
+      std::memcpy(&number, data + index * sizeof number, sizeof number);
+      return number;
+    }
   };
 
   PayloadReader(const uint8_t* data, size_t size) noexcept;
@@ -191,7 +224,7 @@ class PayloadReader {
       case PayloadTag::Map: {
         // Each item is a word at least. Those that the containers around this one still wait for count too: lists
         // within lists that each claim the whole rest would have the receiver reserve it once for each.
-        const uint64_t left = static_cast<uint64_t>(end_ - cursor_) / 8;
+        const uint64_t left = words_left();
         const uint64_t items = item.tag == PayloadTag::Map ? operand * 2 : operand;  // of 56 bits: no overflow
         if (items > left || owed_ > left - items) return fail();
         owed_ += items;
@@ -200,6 +233,12 @@ class PayloadReader {
       }
       case PayloadTag::Enum:
         return enum_names(item, operand);
+      case PayloadTag::Ints:
+      case PayloadTag::Floats:
+        item.length = operand;
+        return operand <= words_left() ? take(item.data, operand * 8) : fail();
+      case PayloadTag::Table:
+        return table(item, operand);
     }
     return fail();
   }
@@ -230,7 +269,9 @@ class PayloadReader {
     cursor_ += (length + 7) & ~uint64_t{7};
     return true;
   }
+  uint64_t words_left() const noexcept { return static_cast<uint64_t>(end_ - cursor_) / 8; }
   bool enum_names(Item& item, uint64_t class_length) noexcept;
+  bool table(Item& item, uint64_t rows) noexcept;
 
   const uint8_t* cursor_;
   const uint8_t* end_;

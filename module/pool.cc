@@ -182,7 +182,7 @@ void Pool::take_charge() noexcept {
 // --- sending -----------------------------------------------------------------------------------------
 
 // Whether the task may come in here: then it is offered, queued, or its sender waits.
-Pool::SendResult Pool::submit(const Lock& lock, Task& task, std::string& detail) {
+Pool::SendResult Pool::submit(const Lock& lock, Task& task, std::string& detail, Wakeup*& to_notify) {
   if (draining()) return SendResult::ShuttingDown;
   if (supervision_.breaker_open() && !somebody_may_serve(lock)) return SendResult::BreakerOpen;
   // Without a thread for growth the task goes to those that live. An open breaker tries one at a time.
@@ -193,7 +193,7 @@ Pool::SendResult Pool::submit(const Lock& lock, Task& task, std::string& detail)
   if (options_.overflow_reject && (ever_ready_ || hold_ != Hold::None) && !dispatch_.has_room(lock)) {
     return SendResult::Overflow;
   }
-  dispatch_.submit(lock, task);
+  dispatch_.submit(lock, task, &to_notify);
   arm_reoffer(lock);
   return SendResult::Accepted;
 }
@@ -235,7 +235,8 @@ Pool::Sent Pool::send(Payload payload, TimePoint deadline, Interrupt* interrupt,
   Pool* at = this;
   Lock lock = lock_in_charge(at);
   task.holder_.store(at, std::memory_order_relaxed);
-  sent.result = at->submit(lock, task, sent.detail);
+  Wakeup* to_notify = nullptr;
+  sent.result = at->submit(lock, task, sent.detail, to_notify);
   if (sent.result == SendResult::Accepted) sent.result = await_admission(lock, at, task, deadline, interrupt);
   if (sent.result != SendResult::Accepted) {
     counters_->refused.fetch_add(1, std::memory_order_relaxed);
@@ -249,6 +250,7 @@ Pool::Sent Pool::send(Payload payload, TimePoint deadline, Interrupt* interrupt,
     return sent;
   }
   lock.unlock();
+  if (to_notify != nullptr) to_notify->notify();
 
   if (task_timeout == Duration::zero()) task_timeout = options_.task_timeout;
   if (task_timeout > Duration::zero()) {

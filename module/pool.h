@@ -262,7 +262,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Of this pool or the one at the end of its successors; `at` says which.
   static Lock lock_in_charge(Pool*& at);
   static Lock lock_holder(Task& task, Pool*& at);
-  SendResult submit(const Lock&, Task& task, std::string& detail);
+  SendResult submit(const Lock&, Task& task, std::string& detail, Wakeup*& to_notify);
   static SendResult await_admission(Lock&, Pool*& at, Task& task, TimePoint deadline, Interrupt* interrupt);
   void receive(TaskList tasks) noexcept;
   void take_charge() noexcept;

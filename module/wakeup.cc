@@ -11,15 +11,21 @@
 namespace igor {
 namespace {
 
-constexpr Duration kLongestSpin = std::chrono::microseconds(20);
+// As long as it takes to wake a thread that sleeps, on another CPU that is idle, and for that thread to do a small
+// piece of work: the sender of a task spins through it all instead of going to sleep itself.
+constexpr Duration kLongestSpin = std::chrono::microseconds(50);
 constexpr Duration kShortestSpin = std::chrono::microseconds(1);
 constexpr unsigned kProbeEvery = 16;  // waits between two attempts at the longest spin
+// Between two looks at the clock of one that spins: it did not have its CPU for itself.
+constexpr Duration kDisturbed = std::chrono::microseconds(10);
+constexpr Duration kSameSeries = std::chrono::microseconds(100);
 
 // Spinning adapts to its success, per thread: hits let it go on for longer, misses cut it down, and
 // now and then the longest spin is tried again, since a short one can't tell that a longer would do.
 struct SpinBudget {
   Duration limit = kLongestSpin;
   unsigned misses = 0;
+  int notifier_cpu = -1;  // of who has notified this thread last, on whatever wake-up
 
   Duration take() const noexcept { return misses % kProbeEvery == kProbeEvery - 1 ? kLongestSpin : limit; }
   void hit() noexcept {
@@ -33,14 +39,6 @@ struct SpinBudget {
 };
 thread_local SpinBudget budget;
 
-void cpu_relax() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield" ::: "memory");
-#endif
-}
-
 }  // namespace
 
 Wakeup::~Wakeup() {
@@ -49,7 +47,12 @@ Wakeup::~Wakeup() {
 
 bool Wakeup::spin(Ticket ticket) const noexcept {
   if (!activity::worth_spinning()) return false;
-  const TimePoint end = now() + budget.take();
+  // A notifier that shares the CPU with this thread can't come while it spins. That it did so the last time is
+  // known without a trial, and by how it comes the next time, whether it still does.
+  const int notifier_cpu = notifier_cpu_.get() >= 0 ? notifier_cpu_.get() : budget.notifier_cpu;
+  if (notifier_cpu >= 0 && notifier_cpu == activity::current_cpu()) return false;
+  TimePoint at = now(), before;
+  const TimePoint end = at + budget.take();
   do {
     for (int i = 0; i < 8; ++i) {
       if ((word_.load(std::memory_order_acquire) & ~kSleeper) != ticket) {
@@ -58,7 +61,9 @@ bool Wakeup::spin(Ticket ticket) const noexcept {
       }
       cpu_relax();
     }
-  } while (now() < end && activity::worth_spinning());
+    before = at;
+    at = now();
+  } while (at < end && at - before < kDisturbed && activity::worth_spinning());
   budget.miss();
   return false;
 }
@@ -67,7 +72,7 @@ bool Wakeup::spin_before_poll(Ticket ticket) const noexcept {
   // A thread that polls 500 descriptors asks for each of them: one spin serves them all.
   thread_local TimePoint last_spin{};
   const TimePoint start = now();
-  if (start - last_spin < 5 * kLongestSpin) return false;
+  if (start - last_spin < kSameSeries) return false;
   const bool hit = spin(ticket);
   // After a hit the thread had something to do: the next call is a new wait.
   last_spin = hit ? TimePoint{} : now();
@@ -86,9 +91,11 @@ void Wakeup::wait(Ticket ticket, TimePoint deadline, Interrupt* interrupt) noexc
   activity::idle_begin();
   futex_wait(word_, ticket | kSleeper, deadline);
   activity::idle_end();
+  budget.notifier_cpu = notifier_cpu_.get();
 }
 
 void Wakeup::notify() noexcept {
+  notifier_cpu_.set(activity::current_cpu());
   uint32_t word = word_.load(std::memory_order_relaxed);
   while (!word_.compare_exchange_weak(word, (word + 2) & ~kSleeper, std::memory_order_acq_rel)) {
   }

@@ -58,6 +58,7 @@ class Wakeup {
   bool spin(Ticket ticket) const noexcept;
 
   Atomic<uint32_t> word_{0};
+  Hint notifier_cpu_{-1};  // where the last notification came from
   int fd_ = -1;
   bool raised_ = false;
 };

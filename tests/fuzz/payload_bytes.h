@@ -14,13 +14,13 @@ namespace igor::fuzz {
 class PayloadBytes {
  public:
   explicit PayloadBytes(Input& input) : input_(input) {
-    word(0x0100'4c50'5247'4947);
+    word(0x0200'4c50'5247'4947);
     value(0);
   }
   std::string bytes;
 
  private:
-  enum Tag : uint8_t { kNull, kFalse, kTrue, kInt, kInt64, kFloat, kString, kList, kMap, kEnum };
+  enum Tag : uint8_t { kNull, kFalse, kTrue, kInt, kInt64, kFloat, kString, kList, kMap, kEnum, kInts, kFloats, kTable };
 
   void word(uint64_t value) { bytes.append(reinterpret_cast<const char*>(&value), sizeof value); }
   void head(Tag tag, uint64_t operand) { word(operand << 8 | tag); }
@@ -44,7 +44,7 @@ class PayloadBytes {
     string("k" + std::to_string(position) + std::string(input_.text(input_.below(70))));
   }
   void value(int depth) {
-    const uint32_t kind = input_.below(12);
+    const uint32_t kind = input_.below(15);
     switch (kind) {
       case kNull:
       case kFalse:
@@ -72,15 +72,31 @@ class PayloadBytes {
       default:
         break;
     }
-    const bool map = kind != kList && kind != 10;
-    // Deep ones come of long runs of one byte, which mutators like to make.
-    const uint32_t count = input_.empty() || depth >= 512 ? 0 : kind >= 10 ? 1 : input_.below(9);
     if (depth >= 512) return head(kNull, 0);
+    if (kind == kInts || kind == kFloats) {
+      const uint32_t count = input_.below(9);
+      head(static_cast<Tag>(kind), count);
+      for (uint32_t i = 0; i < count; ++i) word(input_.number(8));
+      return;
+    }
+    if (kind == kTable) return table(depth);
+    // Deep ones come of long runs of one byte, which mutators like to make.
+    const bool map = kind != kList && kind != 13;
+    const uint32_t count = input_.empty() ? 0 : kind >= 13 ? 1 : input_.below(9);
     head(map ? kMap : kList, count);
     for (uint32_t i = 0; i < count; ++i) {
       if (map) key(i);
       value(depth + 1);
     }
+  }
+
+  void table(int depth) {
+    if (depth >= 511) return head(kNull, 0);
+    const uint32_t rows = 1 + input_.below(4), columns = 1 + input_.below(4);
+    head(kTable, rows);
+    word(columns);
+    for (uint32_t i = 0; i < columns; ++i) key(i);
+    for (uint32_t i = 0; i < rows * columns; ++i) value(depth + 2);
   }
 
   Input& input_;
@@ -120,7 +136,7 @@ inline std::string payload_from(Input& input, bool& sound) {
     case 0:
       return std::string(input.rest());
     case 1: {
-      const uint64_t magic = 0x0100'4c50'5247'4947;
+      const uint64_t magic = 0x0200'4c50'5247'4947;
       return std::string(reinterpret_cast<const char*>(&magic), sizeof magic) + std::string(input.rest());
     }
     case 2: {

@@ -34,12 +34,14 @@ bool walk(const uint8_t* data, size_t size, std::vector<Item>* items) {
     ++count;
     if (item.tag == PayloadTag::List) promised += item.length;
     if (item.tag == PayloadTag::Map) promised += 2 * item.length;
+    if (item.tag == PayloadTag::Table) promised += item.columns * (item.length + 1);
     FUZZ_CHECK(promised <= size / 8);
     if (item.tag == PayloadTag::String) touch(item.data, item.length);
     if (item.tag == PayloadTag::Enum) {
       touch(item.data, item.length);
       touch(item.case_name, item.case_length);
     }
+    if (item.tag == PayloadTag::Ints || item.tag == PayloadTag::Floats) touch(item.data, item.length * 8);
     if (items != nullptr) items->push_back(item);
   }
   FUZZ_CHECK(reader.error() != reader.at_end());
@@ -58,6 +60,11 @@ size_t size_of(const Item& item) {
       return PayloadWriter::string_bytes(item.length);
     case PayloadTag::Enum:
       return PayloadWriter::enum_bytes(item.length, item.case_length);
+    case PayloadTag::Ints:
+    case PayloadTag::Floats:
+      return PayloadWriter::numbers_bytes(item.length);
+    case PayloadTag::Table:
+      return PayloadWriter::table_bytes();
     default:
       return PayloadWriter::scalar_bytes();
   }
@@ -83,6 +90,14 @@ void write(PayloadWriter& writer, const Item& item) {
       return writer.map(item.length);
     case PayloadTag::Enum:
       return writer.enum_case({item.data, item.length}, {item.case_name, item.case_length});
+    case PayloadTag::Ints:
+      std::copy_n(item.data, item.length * 8, writer.ints(item.length));
+      return;
+    case PayloadTag::Floats:
+      std::copy_n(item.data, item.length * 8, writer.floats(item.length));
+      return;
+    case PayloadTag::Table:
+      return writer.table(item.length, item.columns);
     case PayloadTag::Int64:
       break;
   }

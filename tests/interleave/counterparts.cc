@@ -102,6 +102,9 @@ void idle_end() noexcept {}
 bool worth_spinning() noexcept {
   return false;
 }
+int current_cpu() noexcept {
+  return -1;
+}
 }  // namespace activity
 
 }  // namespace igor

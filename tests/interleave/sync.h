@@ -105,6 +105,19 @@ class ReferenceCount {
   interleave::Object object_;
 };
 
+// No step: no decision that matters may depend on it.
+class Hint {
+ public:
+  explicit Hint(int value) noexcept : value_(value) {}
+  int get() const noexcept { return value_; }
+  void set(int value) noexcept { value_ = value; }
+
+ private:
+  int value_;
+};
+
+inline void cpu_relax() noexcept {}
+
 class Mutex {
  public:
   Mutex() = default;

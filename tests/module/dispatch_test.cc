@@ -24,7 +24,7 @@ class DispatchTest : public testing::Test {
   test::FakeHost host;
   std::shared_ptr<Pool> pool = Pool::create(test::options_of(0), host);
   std::vector<std::unique_ptr<WorkerSlot>> slots;
-  std::mutex mutex;
+  Mutex mutex;
   Dispatch::Lock lock{mutex};
 };
 

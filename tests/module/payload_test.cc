@@ -12,7 +12,7 @@
 namespace igor {
 namespace {
 
-// A value as the tests write it: a tree, keys and values in turn for a map.
+// A value as the tests write it: a tree, keys and values in turn for a map; for a table the keys and then the values.
 struct Value {
   PayloadTag tag = PayloadTag::Null;
   int64_t integer = 0;
@@ -20,6 +20,7 @@ struct Value {
   std::string text{};  // String; Enum: the class
   std::string case_name{};
   std::vector<Value> elements{};
+  size_t columns = 0;  // of a table
 
   static Value null() { return {}; }
   static Value boolean(bool value) { return {.tag = value ? PayloadTag::True : PayloadTag::False}; }
@@ -28,6 +29,13 @@ struct Value {
   static Value of(std::string value) { return {.tag = PayloadTag::String, .text = std::move(value)}; }
   static Value list(std::vector<Value> values) { return {.tag = PayloadTag::List, .elements = std::move(values)}; }
   static Value map(std::vector<Value> pairs) { return {.tag = PayloadTag::Map, .elements = std::move(pairs)}; }
+  // Their elements are written as numbers: all Int, all Float.
+  static Value ints(std::vector<Value> values) { return {.tag = PayloadTag::Ints, .elements = std::move(values)}; }
+  static Value floats(std::vector<Value> values) { return {.tag = PayloadTag::Floats, .elements = std::move(values)}; }
+  static Value table(size_t columns, std::vector<Value> keys_and_values) {
+    return {.tag = PayloadTag::Table, .elements = std::move(keys_and_values), .columns = columns};
+  }
+  size_t rows() const { return elements.size() / columns - 1; }
   static Value enum_case(std::string of_class, std::string name) {
     return {.tag = PayloadTag::Enum, .text = std::move(of_class), .case_name = std::move(name)};
   }
@@ -44,8 +52,11 @@ size_t size_of(const Value& value) {
       return Writer::string_bytes(value.text.size());
     case PayloadTag::Enum:
       return Writer::enum_bytes(value.text.size(), value.case_name.size());
+    case PayloadTag::Ints:
+    case PayloadTag::Floats:
+      return Writer::numbers_bytes(value.elements.size());
     default: {
-      size_t size = Writer::scalar_bytes();
+      size_t size = value.tag == PayloadTag::Table ? Writer::table_bytes() : Writer::scalar_bytes();
       for (const Value& element : value.elements) size += size_of(element);
       return size;
     }
@@ -74,6 +85,19 @@ void write(PayloadWriter& writer, const Value& value) {
       break;
     case PayloadTag::Map:
       writer.map(value.elements.size() / 2);
+      break;
+    case PayloadTag::Ints: {
+      uint8_t* at = writer.ints(value.elements.size());
+      for (const Value& element : value.elements) std::memcpy(std::exchange(at, at + 8), &element.integer, 8);
+      return;
+    }
+    case PayloadTag::Floats: {
+      uint8_t* at = writer.floats(value.elements.size());
+      for (const Value& element : value.elements) std::memcpy(std::exchange(at, at + 8), &element.real, 8);
+      return;
+    }
+    case PayloadTag::Table:
+      writer.table(value.rows(), value.columns);
       break;
   }
   for (const Value& element : value.elements) write(writer, element);
@@ -105,9 +129,18 @@ bool read(PayloadReader& reader, Value& value) {
       value.text.assign(item.data, item.length);
       value.case_name.assign(item.case_name, item.case_length);
       break;
+    case PayloadTag::Ints:
+      for (size_t i = 0; i < item.length; ++i) value.elements.push_back(Value::of(item.int_at(i)));
+      break;
+    case PayloadTag::Floats:
+      for (size_t i = 0; i < item.length; ++i) value.elements.push_back(Value::of(item.float_at(i)));
+      break;
     case PayloadTag::List:
     case PayloadTag::Map:
-      value.elements.resize(item.length * (item.tag == PayloadTag::Map ? 2 : 1));
+    case PayloadTag::Table:
+      value.columns = item.columns;
+      value.elements.resize(item.tag == PayloadTag::Table ? item.columns * (item.length + 1)
+                                                          : item.length * (item.tag == PayloadTag::Map ? 2 : 1));
       for (Value& element : value.elements) {
         if (!read(reader, element)) return false;
       }
@@ -120,7 +153,7 @@ bool read(PayloadReader& reader, Value& value) {
 
 bool same(const Value& a, const Value& b) {
   if (a.tag != b.tag || a.integer != b.integer || a.text != b.text || a.case_name != b.case_name ||
-      a.elements.size() != b.elements.size() || std::memcmp(&a.real, &b.real, sizeof a.real) != 0) {
+      a.elements.size() != b.elements.size() || a.columns != b.columns || std::memcmp(&a.real, &b.real, sizeof a.real) != 0) {
     return false;
   }
   for (size_t i = 0; i < a.elements.size(); ++i) {
@@ -152,6 +185,10 @@ Value everything() {
       {Value::of("null"), Value::null(), Value::of("bools"), Value::list({Value::boolean(true), Value::boolean(false)}),
        Value::of(int64_t{7}), Value::of(int64_t{-1}), Value::of(INT64_MIN), Value::of(INT64_MAX),
        Value::of(std::string()), Value::of(1.5), Value::of("text"), Value::of(std::string("bin\0ary \xff", 9)),
+       Value::of("ints"), Value::ints({Value::of(INT64_MIN), Value::of(int64_t{1})}),
+       Value::of("floats"), Value::floats({Value::of(0.5)}), Value::of("rows"),
+       Value::table(2, {Value::of("id"), Value::of(int64_t{3}), Value::of(int64_t{1}), Value::list({Value::null()}),
+                        Value::of(int64_t{2}), Value::table(1, {Value::of("k"), Value::of("v")})}),
        Value::of("suit"), Value::enum_case("App\\Suit", "Hearts"), Value::of("empty"), Value::list({}),
        Value::of("deep"),
        Value::map({Value::of("k"), Value::list({Value::map({}), Value::list({Value::of(std::string(100, 'x'))})})})});
@@ -184,6 +221,9 @@ TEST(Payload, RoundTripOfEveryKind) {
   expect_round_trip(Value::list({}));
   expect_round_trip(Value::map({}));
   expect_round_trip(Value::enum_case("S", "A"));
+  expect_round_trip(Value::ints({Value::of(INT64_MIN), Value::of(int64_t{0}), Value::of(INT64_MAX)}));
+  expect_round_trip(Value::floats({Value::of(-0.0), Value::of(std::numeric_limits<double>::quiet_NaN())}));
+  expect_round_trip(Value::table(1, {Value::of("k"), Value::null()}));
   expect_round_trip(everything());
 }
 
@@ -315,7 +355,7 @@ TEST(Payload, RandomBytesNeverReadOutOfBounds) {
     std::string bytes = words({kPayloadMagic});
     for (size_t n = random() % 12; n > 0; --n) {
       // Mostly plausible heads: small operands and existing tags get further than noise.
-      bytes += words({random() % 4 ? head(static_cast<PayloadTag>(random() % 11), random() % 6) : random()});
+      bytes += words({random() % 4 ? head(static_cast<PayloadTag>(random() % 14), random() % 6) : random()});
     }
     bytes.resize(bytes.size() - random() % 3);
     const Payload payload = Payload::copy_of(bytes);
@@ -337,6 +377,22 @@ TEST(Payload, CountsThatCannotBeAreRefused) {
     EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::String, count), 0}))) << count;
     EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Enum, 1), count, 0x4141}))) << count;
   }
+  for (const uint64_t count : {uint64_t{2}, uint64_t{1} << 32, most / 8, most}) {
+    EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Ints, count), 0}))) << count;
+    EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Floats, count), 0}))) << count;
+    EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Table, count), 1, head(PayloadTag::Int, 1),
+                                    head(PayloadTag::Null, 0)}))) << count;
+    EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Table, 1), count, head(PayloadTag::Int, 1),
+                                    head(PayloadTag::Null, 0)}))) << count;
+  }
+  for (const uint64_t columns : {uint64_t{1} << 63, UINT64_MAX, uint64_t{0}}) {
+    EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Table, 1), columns, head(PayloadTag::Int, 1),
+                                    head(PayloadTag::Null, 0)}))) << columns;
+  }
+  EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Table, 0), 1, head(PayloadTag::Int, 1)})));
+  // A table within a table may not claim what the outer one still waits for.
+  EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Table, 2), 1, head(PayloadTag::Int, 1),
+                                  head(PayloadTag::Table, 1), 1, head(PayloadTag::Int, 1), head(PayloadTag::Null, 0)})));
   // Lengths that wrap when they are padded or summed.
   EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Enum, most), UINT64_MAX, 0x4141})));
   EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Enum, 1), UINT64_MAX, 0x4141})));
@@ -352,7 +408,7 @@ TEST(Payload, WrongHeadersAndTagsAreRefused) {
   EXPECT_FALSE(valid_bytes(words({kPayloadMagic})));
   EXPECT_FALSE(valid_bytes(words({kPayloadMagic + 1, head(PayloadTag::Null, 0)})));
   EXPECT_FALSE(valid_bytes(words({0, head(PayloadTag::Null, 0)})));
-  for (int tag = static_cast<int>(PayloadTag::Enum) + 1; tag < 256; ++tag) {
+  for (int tag = static_cast<int>(PayloadTag::Table) + 1; tag < 256; ++tag) {
     EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(static_cast<PayloadTag>(tag), 0)}))) << tag;
   }
 }
@@ -363,6 +419,7 @@ TEST(Payload, KeysAreIntegersAndStringsOnly) {
   for (const Value& key : {Value::null(), Value::boolean(true), Value::of(1.0), Value::list({}), Value::map({}),
                            Value::enum_case("C", "c")}) {
     EXPECT_FALSE(valid(encode(Value::map({key, Value::null()})))) << static_cast<int>(key.tag);
+    EXPECT_FALSE(valid(encode(Value::table(1, {key, Value::null()})))) << static_cast<int>(key.tag);
   }
   EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Map, 1), head(PayloadTag::Int, 1)}))) << "no value";
 }
@@ -380,6 +437,17 @@ TEST(Payload, NestingOf512IsTheDeepest) {
     EXPECT_FALSE(valid_bytes(nested(kPayloadMaxDepth + 1, maps)));
     EXPECT_FALSE(valid_bytes(nested(20 * kPayloadMaxDepth, maps)));
   }
+  // A table is two levels, a list of numbers is one.
+  const auto within = [&](int lists, const std::string& innermost) {
+    std::string bytes = words({kPayloadMagic});
+    for (int i = 0; i < lists; ++i) bytes += words({head(PayloadTag::List, 1)});
+    return valid_bytes(bytes + innermost);
+  };
+  const std::string table = words({head(PayloadTag::Table, 1), 1, head(PayloadTag::Int, 1), head(PayloadTag::Null, 0)});
+  EXPECT_TRUE(within(kPayloadMaxDepth - 2, table));
+  EXPECT_FALSE(within(kPayloadMaxDepth - 1, table));
+  EXPECT_TRUE(within(kPayloadMaxDepth - 1, words({head(PayloadTag::Ints, 1), 7})));
+  EXPECT_FALSE(within(kPayloadMaxDepth, words({head(PayloadTag::Ints, 1), 7})));
   // Many side by side are no nesting.
   EXPECT_TRUE(valid(encode(Value::list(std::vector<Value>(5000, Value::list({Value::list({})}))))));
 }
