@@ -68,9 +68,7 @@ class Payload {
   size_t size_ = 0;
 };
 
-enum class PayloadTag : uint8_t {
-  Null, False, True, Int, Int64, Float, String, List, Map, Enum, Ints, Floats, Table
-};
+enum class PayloadTag : uint8_t { Null, False, True, Int, Int64, Float, String, List, Map, Enum, Ints, Floats, Table };
 
 inline constexpr uint64_t kPayloadMagic = 0x0200'4c50'5247'4947;  // "IGRPL", version 2
 inline constexpr int kPayloadMaxDepth = 512;                      // of arrays within arrays
@@ -166,7 +164,7 @@ class PayloadReader {
     int64_t integer = 0;         // Int, Int64 (reported as Int)
     double real = 0;             // Float
     const char* data = nullptr;  // String; Enum: the class name; Ints, Floats: the words, not aligned
-    size_t length = 0;           // String: bytes; Enum: the class name's; List, Map, Ints, Floats: elements; Table: rows
+    size_t length = 0;  // String: bytes; Enum: the class name's; List, Map, Ints, Floats: elements; Table: rows
     const char* case_name = nullptr;
     size_t case_length = 0;
     size_t columns = 0;  // Table

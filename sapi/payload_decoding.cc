@@ -5,6 +5,8 @@
 #include <ext/spl/spl_exceptions.h>
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <new>
 
 #include "sapi/payload_codec.h"
@@ -19,45 +21,54 @@ class KeyCache {
   zend_string* get(const char* data, size_t length) {
     if (length <= 1) return length == 0 ? ZSTR_EMPTY_ALLOC() : ZSTR_CHAR(static_cast<unsigned char>(*data));
     if (length > 64) return zend_string_init(data, length, false);
-    zend_string*& slot =
-        slots_[(length * 31 + static_cast<unsigned char>(data[0]) * 7 + static_cast<unsigned char>(data[length - 1])) %
-               kSlots];
-    if (slot != nullptr && ZSTR_LEN(slot) == length && memcmp(ZSTR_VAL(slot), data, length) == 0) {
-      return zend_string_copy(slot);
+    const size_t place =
+        (length * 31 + static_cast<unsigned char>(data[0]) * 7 + static_cast<unsigned char>(data[length - 1])) %
+        kPlaces;
+    zend_string*& key = keys_[place];
+    if (used_ >> place & 1) {
+      if (ZSTR_LEN(key) == length && memcmp(ZSTR_VAL(key), data, length) == 0) return zend_string_copy(key);
+      zend_string_release(key);
+      used_ &= ~(uint64_t{1} << place);  // making a string may bail out
     }
-    if (slot != nullptr) zend_string_release(slot);
-    slot = zend_string_init(data, length, false);
-    zend_string_hash_val(slot);
-    return zend_string_copy(slot);
+    key = zend_string_init(data, length, false);
+    used_ |= uint64_t{1} << place;
+    zend_string_hash_val(key);
+    return zend_string_copy(key);
   }
   void release() {
-    for (zend_string*& slot : slots_) {
-      if (slot != nullptr) zend_string_release(slot);
-      slot = nullptr;
-    }
+    for (; used_ != 0; used_ &= used_ - 1) zend_string_release(keys_[std::countr_zero(used_)]);
   }
 
  private:
-  static constexpr size_t kSlots = 64;
-  zend_string* slots_[kSlots] = {};
+  static constexpr size_t kPlaces = 64;
+  zend_string* keys_[kPlaces];
+  uint64_t used_ = 0;
 };
 
-// A fresh string. The engine maps the memory of a large one anew each time, and most of its cost is then the faults
-// of its pages, one by one: the kernel is asked for large ones.
-zend_string* make_string(const char* data, size_t length) {
+// Memory that is about to be written from end to end. The engine maps that of a large string anew each time, and the
+// faults of its pages, one by one, cost several times what the copy does: so the kernel is asked for large pages,
+// and for all of them at once. It may say no.
+void expect_writes(void* memory, size_t size) {
   constexpr size_t kHugePage = size_t{2} << 20;
+  if (size < kHugePage) return;
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(memory) + kHugePage - 1) & ~(kHugePage - 1);
+  const uintptr_t end = reinterpret_cast<uintptr_t>(memory) + size;
+  static_cast<void>(madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE));
+#ifdef MADV_POPULATE_WRITE
+  static_cast<void>(madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_WRITE));
+#endif
+}
+
+zend_string* make_string(const char* data, size_t length) {
   zend_string* const string = zend_string_alloc(length, false);
-  if (length >= 2 * kHugePage) {
-    const auto begin = (reinterpret_cast<uintptr_t>(string) + kHugePage - 1) & ~(kHugePage - 1);
-    const auto end = reinterpret_cast<uintptr_t>(ZSTR_VAL(string)) + length;
-    static_cast<void>(madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE));
-  }
+  expect_writes(string, _ZSTR_STRUCT_SIZE(length));
   memcpy(ZSTR_VAL(string), data, length);
   ZSTR_VAL(string)[length] = '\0';
   return string;
 }
 
 struct Decoder {
+  explicit Decoder(const Payload& payload) noexcept : reader(payload) {}
   PayloadReader reader;
   KeyCache keys;
   int depth = 0;
@@ -313,7 +324,7 @@ bool decode(Decoder& decoder, zval* value) {
 }  // namespace
 
 bool decode_payload(const Payload& payload, zval* value) {
-  Decoder decoder{PayloadReader(payload), {}, 0};
+  Decoder decoder(payload);
   const bool whole = decode(decoder, value);
   decoder.keys.release();
   if (!whole) {

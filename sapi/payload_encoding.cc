@@ -322,7 +322,8 @@ void write(Writer& writer, const zval* value) {
     case IS_OBJECT: {
       zend_object* const object = Z_OBJ_P(value);
       const zval* const name = zend_enum_fetch_case_name(object);
-      writer.out.enum_case({ZSTR_VAL(object->ce->name), ZSTR_LEN(object->ce->name)}, {Z_STRVAL_P(name), Z_STRLEN_P(name)});
+      writer.out.enum_case({ZSTR_VAL(object->ce->name), ZSTR_LEN(object->ce->name)},
+                           {Z_STRVAL_P(name), Z_STRLEN_P(name)});
       return;
     }
     case IS_ARRAY:

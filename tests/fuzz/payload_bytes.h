@@ -20,7 +20,21 @@ class PayloadBytes {
   std::string bytes;
 
  private:
-  enum Tag : uint8_t { kNull, kFalse, kTrue, kInt, kInt64, kFloat, kString, kList, kMap, kEnum, kInts, kFloats, kTable };
+  enum Tag : uint8_t {
+    kNull,
+    kFalse,
+    kTrue,
+    kInt,
+    kInt64,
+    kFloat,
+    kString,
+    kList,
+    kMap,
+    kEnum,
+    kInts,
+    kFloats,
+    kTable
+  };
 
   void word(uint64_t value) { bytes.append(reinterpret_cast<const char*>(&value), sizeof value); }
   void head(Tag tag, uint64_t operand) { word(operand << 8 | tag); }

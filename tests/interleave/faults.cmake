@@ -89,6 +89,10 @@ fault(withdrawn_slot_does_not_ask module/dispatch.cc [[
     ask(lock, *slot);]] [[
     if (!fault("withdrawn_slot_does_not_ask")) ask(lock, *slot);]])
 
+fault(offer_not_told_of module/pool.cc [[
+  if (to_notify != nullptr) to_notify->notify();]] [[
+  if (to_notify != nullptr && !fault("offer_not_told_of")) to_notify->notify();]])
+
 fault(offers_never_move module/dispatch.cc [[    if (!can_offer() || unsure_offers_ == 0) return;]] [[
     if (!can_offer() || unsure_offers_ == 0 || fault("offers_never_move")) return;]])
 

@@ -60,6 +60,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Fault{"announced_readers_forgotten", "SnapshotReadersAgainstAWriter",
                           "after it was destroyed|not freed|exception|use-after-free"},
                     Fault{"withdrawn_slot_does_not_ask", "SignalDescriptor", kLost},
+                    Fault{"offer_not_told_of", "OneSendsOneServes", kLost},
                     Fault{"offers_never_move", "AnOfferToABusyWorker", "no end after|lost wake-up|stalled"},
                     Fault{"draining_after_waking", "DrainAgainstAFullFifo", kLost},
                     Fault{"refused_tasks_move_along", "SuccessionOfThoseWhoWait", ".+"}),

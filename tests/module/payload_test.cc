@@ -153,7 +153,8 @@ bool read(PayloadReader& reader, Value& value) {
 
 bool same(const Value& a, const Value& b) {
   if (a.tag != b.tag || a.integer != b.integer || a.text != b.text || a.case_name != b.case_name ||
-      a.elements.size() != b.elements.size() || a.columns != b.columns || std::memcmp(&a.real, &b.real, sizeof a.real) != 0) {
+      a.elements.size() != b.elements.size() || a.columns != b.columns ||
+      std::memcmp(&a.real, &b.real, sizeof a.real) != 0) {
     return false;
   }
   for (size_t i = 0; i < a.elements.size(); ++i) {
@@ -182,14 +183,29 @@ void expect_round_trip(const Value& value) {
 // One of everything, nested.
 Value everything() {
   return Value::map(
-      {Value::of("null"), Value::null(), Value::of("bools"), Value::list({Value::boolean(true), Value::boolean(false)}),
-       Value::of(int64_t{7}), Value::of(int64_t{-1}), Value::of(INT64_MIN), Value::of(INT64_MAX),
-       Value::of(std::string()), Value::of(1.5), Value::of("text"), Value::of(std::string("bin\0ary \xff", 9)),
-       Value::of("ints"), Value::ints({Value::of(INT64_MIN), Value::of(int64_t{1})}),
-       Value::of("floats"), Value::floats({Value::of(0.5)}), Value::of("rows"),
+      {Value::of("null"),
+       Value::null(),
+       Value::of("bools"),
+       Value::list({Value::boolean(true), Value::boolean(false)}),
+       Value::of(int64_t{7}),
+       Value::of(int64_t{-1}),
+       Value::of(INT64_MIN),
+       Value::of(INT64_MAX),
+       Value::of(std::string()),
+       Value::of(1.5),
+       Value::of("text"),
+       Value::of(std::string("bin\0ary \xff", 9)),
+       Value::of("ints"),
+       Value::ints({Value::of(INT64_MIN), Value::of(int64_t{1})}),
+       Value::of("floats"),
+       Value::floats({Value::of(0.5)}),
+       Value::of("rows"),
        Value::table(2, {Value::of("id"), Value::of(int64_t{3}), Value::of(int64_t{1}), Value::list({Value::null()}),
                         Value::of(int64_t{2}), Value::table(1, {Value::of("k"), Value::of("v")})}),
-       Value::of("suit"), Value::enum_case("App\\Suit", "Hearts"), Value::of("empty"), Value::list({}),
+       Value::of("suit"),
+       Value::enum_case("App\\Suit", "Hearts"),
+       Value::of("empty"),
+       Value::list({}),
        Value::of("deep"),
        Value::map({Value::of("k"), Value::list({Value::map({}), Value::list({Value::of(std::string(100, 'x'))})})})});
 }
@@ -380,19 +396,23 @@ TEST(Payload, CountsThatCannotBeAreRefused) {
   for (const uint64_t count : {uint64_t{2}, uint64_t{1} << 32, most / 8, most}) {
     EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Ints, count), 0}))) << count;
     EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Floats, count), 0}))) << count;
-    EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Table, count), 1, head(PayloadTag::Int, 1),
-                                    head(PayloadTag::Null, 0)}))) << count;
-    EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Table, 1), count, head(PayloadTag::Int, 1),
-                                    head(PayloadTag::Null, 0)}))) << count;
+    EXPECT_FALSE(valid_bytes(
+        words({kPayloadMagic, head(PayloadTag::Table, count), 1, head(PayloadTag::Int, 1), head(PayloadTag::Null, 0)})))
+        << count;
+    EXPECT_FALSE(valid_bytes(
+        words({kPayloadMagic, head(PayloadTag::Table, 1), count, head(PayloadTag::Int, 1), head(PayloadTag::Null, 0)})))
+        << count;
   }
   for (const uint64_t columns : {uint64_t{1} << 63, UINT64_MAX, uint64_t{0}}) {
-    EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Table, 1), columns, head(PayloadTag::Int, 1),
-                                    head(PayloadTag::Null, 0)}))) << columns;
+    EXPECT_FALSE(valid_bytes(words(
+        {kPayloadMagic, head(PayloadTag::Table, 1), columns, head(PayloadTag::Int, 1), head(PayloadTag::Null, 0)})))
+        << columns;
   }
   EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Table, 0), 1, head(PayloadTag::Int, 1)})));
   // A table within a table may not claim what the outer one still waits for.
-  EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Table, 2), 1, head(PayloadTag::Int, 1),
-                                  head(PayloadTag::Table, 1), 1, head(PayloadTag::Int, 1), head(PayloadTag::Null, 0)})));
+  EXPECT_FALSE(
+      valid_bytes(words({kPayloadMagic, head(PayloadTag::Table, 2), 1, head(PayloadTag::Int, 1),
+                         head(PayloadTag::Table, 1), 1, head(PayloadTag::Int, 1), head(PayloadTag::Null, 0)})));
   // Lengths that wrap when they are padded or summed.
   EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Enum, most), UINT64_MAX, 0x4141})));
   EXPECT_FALSE(valid_bytes(words({kPayloadMagic, head(PayloadTag::Enum, 1), UINT64_MAX, 0x4141})));
