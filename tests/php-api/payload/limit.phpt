@@ -36,7 +36,7 @@ show('tool', ['do' => 'echo', 'value' => 'alive']);
 --EXPECT--
 close to the limit
 $payload: 65544 bytes when encoded, more than the 65536 that the pool allows (max_payload)
-a bomb: ValueError: $payload: at least 65544 bytes when encoded, more than the 65536 that the pool allows (max_payload)
+a bomb: ValueError: $payload: at least 65552 bytes when encoded, more than the 65536 that the pool allows (max_payload)
 "$data: 70040 bytes when encoded, more than the 65536 that the pool allows (max_payload)"
 update {"echo":"alive"}
 completed
