@@ -198,12 +198,26 @@ bool decode_columns(Decoder& decoder, zend_array* blank, size_t columns) {
   return blank->nNumOfElements == columns || malformed();
 }
 
+// zend_array_dup() would sort each key into the copy's table anew.
+zend_array* copy_of_blank(const zend_array* blank) {
+  auto* const row = static_cast<zend_array*>(emalloc(sizeof(zend_array)));
+  *row = *blank;
+  GC_SET_REFCOUNT(row, 1);
+  void* const data = emalloc(HT_SIZE(blank));
+  memcpy(data, HT_GET_DATA_ADDR(blank), HT_USED_SIZE(blank));
+  HT_SET_DATA_ADDR(row, data);
+  for (uint32_t i = 0; i < row->nNumUsed; ++i) {
+    if (row->arData[i].key != nullptr) zend_string_addref(row->arData[i].key);
+  }
+  return row;
+}
+
 bool decode_rows(Decoder& decoder, zend_array* array, const zend_array* blank, size_t rows, size_t columns) {
   zend_hash_real_init_packed(array);
   bool whole = true;
   ZEND_HASH_FILL_PACKED(array) {
     for (size_t i = 0; i < rows && whole; ++i) {
-      zend_array* const row = zend_array_dup(const_cast<zend_array*>(blank));
+      zend_array* const row = copy_of_blank(blank);
       zval element_of_list;
       ZVAL_ARR(&element_of_list, row);
       ZEND_HASH_FILL_ADD(&element_of_list);

@@ -181,6 +181,24 @@ bool refuse_size(const Sizer& sizer, const char* at_least) {
   return false;
 }
 
+// Of a value that holds no other and can be sent for sure; 0 for the rest.
+size_t scalar_size(const zval* value) noexcept {
+  switch (Z_TYPE_P(value)) {
+    case IS_NULL:
+    case IS_FALSE:
+    case IS_TRUE:
+      return PayloadWriter::scalar_bytes();
+    case IS_LONG:
+      return PayloadWriter::int_bytes(Z_LVAL_P(value));
+    case IS_DOUBLE:
+      return PayloadWriter::float_bytes();
+    case IS_STRING:
+      return PayloadWriter::string_bytes(Z_STRLEN_P(value));
+    default:
+      return 0;
+  }
+}
+
 bool add_size(Sizer& sizer, const zval* value, const Step* step, int depth);
 
 // An array with keys. Within a table they are counted once, with the first row.
@@ -192,6 +210,10 @@ bool add_pairs_size(Sizer& sizer, const HashTable* array, bool with_keys, const 
     if (with_keys) {
       sizer.bytes += key != nullptr ? PayloadWriter::string_bytes(ZSTR_LEN(key))
                                     : PayloadWriter::int_bytes(static_cast<int64_t>(index));
+    }
+    if (const size_t bytes = scalar_size(element)) {
+      sizer.bytes += bytes;
+      continue;
     }
     const Step next{step, key, index};
     if (!add_size(sizer, element, &next, depth)) return false;
@@ -259,21 +281,11 @@ bool refuse_object(const Sizer& sizer, const Step* step, const zend_object* obje
 
 bool add_size(Sizer& sizer, const zval* value, const Step* step, int depth) {
   value = plain(value);
+  if (const size_t bytes = scalar_size(value)) {
+    sizer.bytes += bytes;
+    return true;
+  }
   switch (Z_TYPE_P(value)) {
-    case IS_NULL:
-    case IS_FALSE:
-    case IS_TRUE:
-      sizer.bytes += PayloadWriter::scalar_bytes();
-      return true;
-    case IS_LONG:
-      sizer.bytes += PayloadWriter::int_bytes(Z_LVAL_P(value));
-      return true;
-    case IS_DOUBLE:
-      sizer.bytes += PayloadWriter::float_bytes();
-      return true;
-    case IS_STRING:
-      sizer.bytes += PayloadWriter::string_bytes(Z_STRLEN_P(value));
-      return true;
     case IS_ARRAY:
       return add_array_size(sizer, Z_ARRVAL_P(value), step, depth);
     case IS_OBJECT: {
