@@ -48,19 +48,23 @@ CachedVars* cache_pool(ApiThread& state, const zend_string* name) noexcept {
 SendReport look_or_throw(ApiThread& state, CachedVars& cached, TimePoint deadline, Interrupt* interrupt) {
   activity::idle_end();
   Pool::Look found = cached.pool->look(deadline, interrupt);
-  SendReport report{found.result, found.failures, ""};
-  snprintf(report.detail, sizeof report.detail, "%s", found.detail.c_str());
-  state.failure = std::move(found.failure);
+  SendReport report(found.result);
   if (found.snapshot) {
     if (cached.decoding > 0) cached.replaced.push_back(std::move(cached.snapshot));
     cached.snapshot = std::move(found.snapshot);
+    return report;
   }
+  report.failures = found.failures;
+  report.say(found.detail);
+  state.failure = std::move(found.failure);
   return report;
 }
 
 SendReport look(ApiThread& state, CachedVars& cached, TimePoint deadline, Interrupt* interrupt) {
-  SendReport report{Pool::SendResult::NoThread, 0, "the server has run out of memory"};
-  static_cast<void>(fits([&] { report = look_or_throw(state, cached, deadline, interrupt); }));
+  SendReport report(Pool::SendResult::NoThread);
+  if (!fits([&] { report = look_or_throw(state, cached, deadline, interrupt); })) {
+    report.say("the server has run out of memory");
+  }
   return report;
 }
 

@@ -49,16 +49,22 @@ SendReport send_or_throw(ApiThread& state, php_stream* stream, TimePoint deadlin
   activity::idle_end();
   if (!state.origin) state.origin = Ref<const Origin>::adopt(new Origin(origin_text(*sapi::PhpThread::current())));
   Pool::Sent sent = state.pool->send(std::move(state.payload), deadline, interrupt, task_timeout, state.origin);
-  if (sent.task) attach_task(stream, std::move(sent.task), nullptr);
-  SendReport report{sent.result, sent.failures, ""};
-  snprintf(report.detail, sizeof report.detail, "%s", sent.detail.c_str());
+  SendReport report(sent.result);
+  if (sent.task) {
+    attach_task(stream, std::move(sent.task), nullptr);
+    return report;
+  }
+  report.failures = sent.failures;
+  report.say(sent.detail);
   state.failure = std::move(sent.failure);
   return report;
 }
 
 SendReport send(ApiThread& state, php_stream* stream, TimePoint deadline, Interrupt* interrupt, Duration task_timeout) {
-  SendReport report{Pool::SendResult::NoThread, 0, "the server has run out of memory"};
-  if (!fits([&] { report = send_or_throw(state, stream, deadline, interrupt, task_timeout); })) state.payload.reset();
+  SendReport report(Pool::SendResult::NoThread);
+  if (fits([&] { report = send_or_throw(state, stream, deadline, interrupt, task_timeout); })) return report;
+  state.payload.reset();
+  report.say("the server has run out of memory");
   return report;
 }
 

@@ -1,6 +1,8 @@
 // The sender's half of the task API, as far as functions and classes share it.
 #pragma once
 
+#include <string_view>
+
 #include "module/clock.h"
 #include "php-api/api_thread.h"
 #include "sapi/zend.h"
@@ -12,9 +14,12 @@ bool deadline_of_argument(uint32_t argument, double seconds, TimePoint& deadline
 
 // Why a pool did not do what it was asked for. Plain data, so that it may be alive while the engine throws.
 struct SendReport {
+  explicit SendReport(Pool::SendResult what) noexcept : result(what) { detail[0] = '\0'; }
+  void say(std::string_view text) noexcept { detail[text.copy(detail, sizeof detail - 1)] = '\0'; }
+
   Pool::SendResult result;
-  int failures;
-  char detail[256];
+  int failures = 0;
+  char detail[256];  // to its end, and not beyond
 };
 
 // False after throwing ValueError for argument 1.
