@@ -50,9 +50,9 @@ class KeyCache {
 // and for all of them at once. It may say no.
 void expect_writes(void* memory, size_t size) {
   constexpr size_t kHugePage = size_t{2} << 20;
-  if (size < kHugePage) return;
   const uintptr_t begin = (reinterpret_cast<uintptr_t>(memory) + kHugePage - 1) & ~(kHugePage - 1);
   const uintptr_t end = reinterpret_cast<uintptr_t>(memory) + size;
+  if (end < begin + kHugePage) return;
   static_cast<void>(madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE));
 #ifdef MADV_POPULATE_WRITE
   static_cast<void>(madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_WRITE));
