@@ -15,4 +15,4 @@ RUN bin=$(dirname "$(/usr/src/igor/docker/provision.sh php release)") \
  && ln -s "$bin"/php* /usr/local/bin/ \
  && apt-get update && apt-get install -y --no-install-recommends libtool shtool \
  && mkdir -p "$bin/../share" && ln -s /usr/share/aclocal "$bin/../share/aclocal" \
- && rm -rf /opt/igor/apt /var/lib/apt/lists/*
+ && rm -rf /opt/igor/apt /root/.cache/ccache /var/lib/apt/lists/*
