@@ -113,6 +113,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Drained, and all threads are joined or were left behind.
   bool finished() const;
   static constexpr Duration kForceTime = std::chrono::seconds(1);
+  static constexpr Duration kPressEvery = std::chrono::milliseconds(20);
+  static constexpr int kPresses = kForceTime / kPressEvery;
   // So many threads that could not be stopped are replaced by others; more would eat the machine.
   static constexpr int kMostLost = 16;
 
@@ -230,8 +232,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   };
   void look_later(const Lock&, WorkerSlot& slot, Overdue overdue);
   void look_at_overdue(WorkerSlot& slot, Overdue overdue);
-  void press_slot_at(const Lock&, TimePoint at, WorkerSlot& slot, TimePoint give_up_at);
-  void press_slot(WorkerSlot& slot, uint64_t run, TimePoint give_up_at);
+  void press_slot_at(const Lock&, TimePoint at, WorkerSlot& slot, int left);
+  void press_slot(WorkerSlot& slot, uint64_t run, int left);
   void interrupt(Lock&, WorkerSlot& slot);
   void stop_pressing(const Lock&, WorkerSlot& slot);
   void lose(const Lock&, WorkerSlot& slot);

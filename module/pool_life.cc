@@ -295,8 +295,7 @@ void Pool::stop_slot(Lock& lock, WorkerSlot& slot, WorkerSlot::Stop why) {
   }
   tell_to_stop(lock, slot, why);
   if (before != WorkerSlot::Stop::None) return;  // its grace runs already
-  const TimePoint grace_end = after(now(), options_.stop_grace);
-  press_slot_at(lock, grace_end, slot, after(grace_end, kForceTime));
+  press_slot_at(lock, after(now(), options_.stop_grace), slot, kPresses);
 }
 
 void Pool::tell_to_stop(Lock& lock, WorkerSlot& slot, WorkerSlot::Stop why) {
@@ -338,15 +337,13 @@ void Pool::look_at_overdue(WorkerSlot& slot, Overdue overdue) {
   slot.overdue_task_ = overdue.task;
   stop_pressing(lock, slot);  // at the end of a grace that is too long now
   tell_to_stop(lock, slot, std::max(slot.stop_.load(std::memory_order_relaxed), WorkerSlot::Stop::Overdue));
-  const TimePoint give_up_at = after(now(), kForceTime);
   lock.unlock();
-  press_slot(slot, overdue.run, give_up_at);
+  press_slot(slot, overdue.run, kPresses);
 }
 
-void Pool::press_slot_at(const Lock&, TimePoint at, WorkerSlot& slot, TimePoint give_up_at) {
-  slot.press_timer_ = Timers::global().schedule(at, [self = shared_from_this(), &slot, run = slot.runs_, give_up_at] {
-    self->press_slot(slot, run, give_up_at);
-  });
+void Pool::press_slot_at(const Lock&, TimePoint at, WorkerSlot& slot, int left) {
+  slot.press_timer_ = Timers::global().schedule(
+      at, [self = shared_from_this(), &slot, run = slot.runs_, left] { self->press_slot(slot, run, left); });
 }
 
 // The timer holds the pool: without a script to press on it must not for as long as a grace may be.
@@ -356,18 +353,19 @@ void Pool::stop_pressing(const Lock&, WorkerSlot& slot) {
 }
 
 // On the timer's thread: interrupts a script that did not stop within its grace, again and again, because a
-// single nudge can fall between two system calls; then gives it up.
-void Pool::press_slot(WorkerSlot& slot, uint64_t run, TimePoint give_up_at) {
+// single nudge can fall between two system calls; then gives it up. By the number of presses, not by the clock: while a
+// machine stands still the script has no time to end either.
+void Pool::press_slot(WorkerSlot& slot, uint64_t run, int left) {
   Lock lock(mutex_);
   const bool runs = slot.state_ == WorkerSlot::State::Starting || slot.state_ == WorkerSlot::State::Ready;
   if (draining() || slot.runs_ != run || !runs) return;
-  if (now() >= give_up_at) {
+  if (left == 0) {
     give_up(lock, slot);
     return;
   }
   interrupt(lock, slot);
   if (slot.runs_ != run || slot.state_ == WorkerSlot::State::Stopped) return;  // ended meanwhile
-  press_slot_at(lock, after(now(), std::chrono::milliseconds(20)), slot, give_up_at);
+  press_slot_at(lock, after(now(), kPressEvery), slot, left - 1);
 }
 
 // The host may take locks of its own, and must not be gone before it returns: see all_ended().
@@ -572,7 +570,7 @@ bool Pool::press_to_end(TimePoint& next) noexcept {
       if (slot->state_ == WorkerSlot::State::Stopped || slot->state_ == WorkerSlot::State::Lost) continue;
       interrupt(lock, *slot);
     }
-    next = std::min({next, give_up_at_, after(at, std::chrono::milliseconds(20))});
+    next = std::min({next, give_up_at_, after(at, kPressEvery)});
     return all_ended(lock);
   }
 

@@ -74,6 +74,35 @@ TEST(Overdue, WhatElseItHeldFailsAndSaysWhy) {
               HasSubstr("another task that it held, " + std::to_string(hasty->id()) + ", had run out of time"));
 }
 
+// Suspended, or a guest whose host is busy: the clock has moved on, and nobody has run.
+TEST(Overdue, AMachineThatStoodStillIsNotAScriptThatCannotBeInterrupted) {
+  FakeHost host([](Script& script) { return loop_until_interrupted(script); });
+  PoolOptions options = one_worker();
+  options.stop_grace = milliseconds(0);
+  TestPool pool(options, host);
+  std::string error;
+  ASSERT_TRUE(pool->start(error)) << error;
+  test::eventually([&] { return host.runs == 1; });
+  Gate standing;
+  std::atomic<bool> goes_on{false};
+  ASSERT_NE(Timers::global().schedule(now(),
+                                      [&] {
+                                        standing.open();
+                                        test::eventually([&] { return goes_on.load(); });
+                                      }),
+            0u);
+  standing.wait();
+  pool->restart_worker(0);
+  const TimePoint later = after(now(), Pool::kForceTime + milliseconds(100));
+  test::eventually([&] { return now() >= later; });
+  goes_on = true;
+  test::eventually(
+      [&] { return host.runs == 2 || pool->report().workers.size() != 1 || pool->counters().crashes != 0; });
+  EXPECT_GE(host.interruptions, 1);
+  EXPECT_EQ(pool->counters().restarts_restarted, 1u);
+  EXPECT_EQ(pool->report().workers.size(), 1u) << "the same one runs again, and none was left behind";
+}
+
 TEST(Overdue, AScriptThatCannotBeInterruptedIsLostAndReplaced) {
   Gate release;
   FakeHost host([&](Script& script) {
