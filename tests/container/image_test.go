@@ -1,5 +1,5 @@
 // Package container builds the image that users build, and runs it as they do. It needs root, docker and debootstrap;
-// IGOR_IMAGE and IGOR_BUILDER_IMAGE name images that are there instead of building them.
+// IGOR_IMAGE with IGOR_BUILDER_IMAGE, and IGOR_OFFICIAL_IMAGE, name images that are there instead of building them.
 package container
 
 import (
