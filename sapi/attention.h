@@ -10,7 +10,7 @@
 // Shape: a list that is linked through the requests themselves, so that to put one there takes no memory and cannot
 // fail, and no lock: who puts exchanges the head, who takes takes all there are. The descriptor is an eventfd. It is
 // written to only by who finds the list empty: until whoever takes has emptied the list again, he knows that there is
-// something. He reads it before he takes, so what comes after he has taken makes it readable again.
+// something. He takes after he was told of a write, and what comes after he has taken is another write.
 //
 // Threads: push() any; take() one at a time; open() while nobody else is here, close() any. Locks: none. Lifetime: the
 // list holds a Ref to each request in it.

@@ -300,7 +300,7 @@ void RequestState::activate_request(PhpThread& thread, HttpRequest& request) {
   php_output_activate();
   describe_http_request(thread, request);
   const zend_long limit = PG(max_input_time) == -1 ? EG(timeout_seconds) : PG(max_input_time);
-  if (limit > 0) zend_set_timeout(limit, true);
+  if (limit > 0) zend_set_timeout(limit, false);  // its signal was prepared when the run began
   sapi_activate();
   SG(sapi_started) = 1;
   if (PG(expose_php)) sapi_add_header(SAPI_PHP_VERSION_HEADER, sizeof(SAPI_PHP_VERSION_HEADER) - 1, true);
@@ -341,9 +341,9 @@ void RequestState::reset_superglobals() {
       restore_environment_variable();
       continue;
     }
-    // $_ENV and $_REQUEST are made when code that names them is compiled. Code that was compiled before will
-    // not ask again, and code that comes finds them armed.
-    const bool lazy = is_env || zend_string_equals(global->name, ZSTR_KNOWN(ZEND_STR_AUTOGLOBAL_REQUEST));
+    // These are made when code that names them is compiled. Code that was compiled before will not ask again, and
+    // code that comes finds them armed.
+    const bool lazy = global->jit;
     if (lazy && !zend_hash_exists(&EG(symbol_table), global->name)) continue;
     if (zend_string_equals_literal(global->name, "GLOBALS")) continue;
     global->armed = global->auto_global_callback(global->name);

@@ -6,8 +6,10 @@ package bridge
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -185,6 +187,7 @@ func PutBackSpare() { C.igor_spare_put_back() }
 // Attentions are the requests that need Next. One goroutine at a time.
 type Attentions struct {
 	ready  *os.File // a descriptor of its own for the library's eventfd, which Go's poller waits for
+	wait   syscall.RawConn
 	tokens [64]C.uint64_t
 	count  int
 	at     int
@@ -200,22 +203,24 @@ func OpenAttentions() (*Attentions, error) {
 	if err != nil {
 		return nil, fmt.Errorf("duplicating a descriptor: %w", err)
 	}
-	return &Attentions{ready: os.NewFile(uintptr(own), "attentions")}, nil
+	a := &Attentions{ready: os.NewFile(uintptr(own), "attentions")}
+	a.wait, err = a.ready.SyscallConn()
+	return a, err
 }
 
 // Next waits for a request that needs Next, and gives its token; it holds no thread meanwhile. ErrGone after CloseAttention.
 func (a *Attentions) Next() (uint64, error) {
-	for a.at == a.count {
-		var n C.size_t
-		if err := check(C.igor_attention_take(&a.tokens[0], C.size_t(len(a.tokens)), &n), nil); err != nil {
-			return 0, err
-		}
-		if a.count, a.at = int(n), 0; n > 0 {
-			break
-		}
-		// Taken first: a signal that is still there from before costs one more look, and none is missed.
-		var signal [8]byte
-		if _, err := a.ready.Read(signal[:]); err != nil {
+	if a.at == a.count {
+		var taken error
+		// The poller tells of each write, whether what was written before was read or not. So nobody reads it: to take is
+		// the attempt after which it waits.
+		err := a.wait.Read(func(uintptr) bool {
+			var n C.size_t
+			taken = check(C.igor_attention_take(&a.tokens[0], C.size_t(len(a.tokens)), &n), nil)
+			a.count, a.at = int(n), 0
+			return n > 0 || taken != nil
+		})
+		if err := errors.Join(taken, err); err != nil {
 			return 0, err
 		}
 	}
