@@ -4,7 +4,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -44,12 +46,20 @@ func TestCompose(t *testing.T) {
 	if exec.Command("docker", "compose", "version").Run() != nil {
 		compose = []string{"docker-compose"}
 	}
-	app := files(t, map[string]string{"public/index.php": `<?php echo "composed";`})
+	// The example has a Caddyfile of its own, at another place than the image's.
+	override := filepath.Join(files(t, map[string]string{"override.yaml": `services:
+  app:
+    command: ["run", "--config", "/app/Caddyfile"]
+    environment:
+      PHOTOS_ADDRESS: ":80"
+`}), "override.yaml")
+	app := filepath.Join(checkout(), "docs", "examples", "photos")
 	port := freePort(t)
+	site := "http://127.0.0.1:" + port
 	for key, value := range map[string]string{"IGOR_IMAGE": name, "APP": app, "HTTP_PORT": "127.0.0.1:" + port, "HTTPS_PORT": "127.0.0.1:" + freePort(t)} {
 		t.Setenv(key, value)
 	}
-	compose = append(compose, "-p", "igor-test-"+port, "-f", "docker/compose.yaml")
+	compose = append(compose, "-p", "igor-test-"+port, "-f", "docker/compose.yaml", "-f", override)
 	up := func(args ...string) string { return command(t, compose[0], append(compose[1:], args...)...) }
 	t.Cleanup(func() {
 		if out, err := tryCommand(compose[0], append(compose[1:], "down", "-v")...); err != nil {
@@ -59,12 +69,30 @@ func TestCompose(t *testing.T) {
 	up("up", "-d")
 	c := &container{t, up("ps", "-q", "app")}
 	c.awaitHealthy()
-	if status, body, err := get("http://127.0.0.1:" + port); err != nil || status != 200 || body != "composed" {
+	if status, body, err := get(site); err != nil || status != 200 || !strings.Contains(body, "<form") {
 		t.Errorf("it answered %d %q, %v; the log:\n%s", status, body, err, c.log())
 	}
+	mustTakePhoto(t, site)
 	if policy := c.inspect("{{.HostConfig.RestartPolicy.Name}} {{.Config.StopTimeout}}"); policy != "unless-stopped 30" {
 		t.Errorf("its policy is %s", policy)
 	}
+	// Killed under load, of which some must fail.
+	end := make(chan struct{})
+	var load sync.WaitGroup
+	for range 4 {
+		load.Go(func() {
+			for {
+				select {
+				case <-end:
+					return
+				default:
+					_, _, _ = get(site)
+				}
+			}
+		})
+	}
+	defer load.Wait()
+	defer close(end)
 	before := c.inspect("{{.State.Pid}}")
 	process, err := os.FindProcess(c.pid())
 	if err != nil {
@@ -80,4 +108,5 @@ func TestCompose(t *testing.T) {
 		return nil
 	})
 	c.awaitHealthy()
+	mustTakePhoto(t, site)
 }

@@ -25,7 +25,12 @@ func mustServePhotos(t *testing.T, name string) {
 	example := filepath.Join(checkout(), "docs", "examples", "photos")
 	c := run(t, "-v", example+":/app:ro", "-e", "PHOTOS_ADDRESS=:80", name, "run", "--config", "/app/Caddyfile")
 	c.awaitHealthy()
+	mustTakePhoto(t, c.url())
+}
 
+// mustTakePhoto uploads a picture to the example's site and sees its smaller copies announced.
+func mustTakePhoto(t *testing.T, site string) {
+	t.Helper()
 	picture := image.NewRGBA(image.Rect(0, 0, 1200, 900))
 	for x := range 1200 {
 		for y := range 900 {
@@ -44,7 +49,7 @@ func mustServePhotos(t *testing.T, name string) {
 	}
 	_, _ = part.Write(content.Bytes())
 	_ = form.Close()
-	response, err := http.Post(c.url()+"/upload.php", form.FormDataContentType(), &body)
+	response, err := http.Post(site+"/upload.php", form.FormDataContentType(), &body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +58,7 @@ func mustServePhotos(t *testing.T, name string) {
 	if err := json.NewDecoder(response.Body).Decode(&uploaded); err != nil || uploaded.ID == "" {
 		t.Fatalf("the upload was answered with %d %+v, %v", response.StatusCode, uploaded, err)
 	}
-	status, events, err := get(fmt.Sprintf("%s/events.php?id=%s", c.url(), uploaded.ID))
+	status, events, err := get(fmt.Sprintf("%s/events.php?id=%s", site, uploaded.ID))
 	if err != nil || status != 200 || !strings.Contains(events, "event: done") {
 		t.Errorf("its events are %d %s, %v", status, events, err)
 	}
