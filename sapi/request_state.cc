@@ -127,9 +127,12 @@ void deactivate_sapi() {
   SG(request_info).current_user = nullptr;
 }
 
-// The rewriting of URLs in output, whose buffers the engine frees only when the script ends.
+// The rewriting of URLs in output, whose buffers the engine frees only when the script ends, and then only while it is
+// on.
 void stop_rewriting(url_adapt_state_ex_t& state) {
   if (!state.active) return;
+  smart_str_free(&state.url_app);
+  smart_str_free(&state.form_app);
   smart_str_free(&state.result);
   smart_str_free(&state.buf);
   smart_str_free(&state.tag);
