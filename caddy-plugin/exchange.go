@@ -31,20 +31,20 @@ const inputChunk = 64 << 10
 // A small request is a single event: headers and body together with the end. told says that the first event is there, or
 // will be in a moment; else it may take as long as the script does.
 func serveExchange[X exchange](w http.ResponseWriter, r *http.Request, x X, b *requestBuffers, told bool) error {
-	watched := !told
-	if watched {
-		defer context.AfterFunc(r.Context(), x.Abort)()
-	}
-
 	var (
 		event     = &b.event
 		kind      = bridge.InputNone
 		input     []byte
 		body      = bodyReader{r: r.Body}
+		watched   bool // the client, for its leaving
 		wroteHead bool
 		gone      bool // nothing can be written any more
 	)
-	for {
+	for ; ; told = false {
+		if !watched && !told {
+			watched = true
+			defer context.AfterFunc(r.Context(), x.Abort)()
+		}
 		if err := x.Next(kind, input, event); err != nil {
 			if wroteHead || gone {
 				return nil
@@ -52,10 +52,6 @@ func serveExchange[X exchange](w http.ResponseWriter, r *http.Request, x X, b *r
 			return unavailable(w, err)
 		}
 		kind, input = bridge.InputNone, nil
-		if !watched && event.Kind != bridge.EventFinished {
-			watched = true
-			defer context.AfterFunc(r.Context(), x.Abort)()
-		}
 
 		switch event.Kind {
 		case bridge.EventInput:

@@ -250,9 +250,10 @@ igor_status igor_spare_take(void) IGOR_NOEXCEPT;
 void igor_spare_put_back(void) IGOR_NOEXCEPT;
 
 /* Requests that need their caller, by their tokens. The descriptor, an eventfd that does not block, is readable when
- * there may be some; it stays the library's and is the same for the life of the process. The host waits for it, reads its
- * eight bytes (or has itself told of each write instead, as EPOLLET does), and then takes until there are none. IGOR_GONE after igor_attention_close(), once all were taken;
- * igor_engine_start() opens the queue again. Taking never blocks. One thread at a time. */
+ * there may be some; it stays the library's and is the same for the life of the process. The host waits for it, reads
+ * its eight bytes (or has itself told of each write instead, as EPOLLET does), and then takes until there are none.
+ * IGOR_GONE after igor_attention_close(), once all were taken; igor_engine_start() opens the queue again. Taking never
+ * blocks. One thread at a time. */
 igor_status igor_attention_fd(int *fd) IGOR_NOEXCEPT;
 igor_status igor_attention_take(uint64_t *tokens, size_t room, size_t *count) IGOR_NOEXCEPT;
 void igor_attention_close(void) IGOR_NOEXCEPT;
