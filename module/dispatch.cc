@@ -105,6 +105,10 @@ Dispatch::Submitted Dispatch::submit(const Lock&, Task& task, Wakeup** to_notify
   return place ? Submitted::Queued : Submitted::Waiting;
 }
 
+Wakeup* Dispatch::next_to_wake(const Lock&) const noexcept {
+  return can_offer() ? &pick().wakeup_ : nullptr;
+}
+
 void Dispatch::admit(const Lock&) {
   while (Task* task = mailbox_.accept_next()) {
     task->pool().count_accepted(*task);

@@ -47,6 +47,9 @@ class Dispatch {
   // the lock, which it will want.
   Submitted submit(const Lock&, Task& task, Wakeup** to_notify = nullptr);
 
+  // Who would be notified of a task that came now; null: nobody waits.
+  Wakeup* next_to_wake(const Lock&) const noexcept;
+
   // The slot wants its next task. True when it has an offer now; otherwise it waits.
   bool ask(const Lock&, WorkerSlot& slot);
   // The slot takes its offer or the oldest task; null when there is none. Started and ended tasks are

@@ -226,6 +226,14 @@ Pool::SendResult Pool::await_admission(Lock& lock, Pool*& at, Task& task, TimePo
   }
 }
 
+void Pool::announce(Duration soon) noexcept {
+  Pool* at = this;
+  Lock lock = lock_in_charge(at);
+  Wakeup* const next = at->dispatch_.next_to_wake(lock);
+  lock.unlock();
+  if (next != nullptr) next->announce(soon);
+}
+
 Pool::Sent Pool::send(Payload payload, TimePoint deadline, Interrupt* interrupt, Duration task_timeout,
                       Ref<const Origin> origin) {
   Sent sent;

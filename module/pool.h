@@ -163,6 +163,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
     int failures = 0;    // consecutive ones: BreakerOpen
     std::string detail;  // NoThread
   };
+  // Tells the worker that would get a task now that one comes in about `soon`, see Wakeup::announce().
+  void announce(Duration soon) noexcept;
   // Blocks until the task is accepted, or refused for one of the reasons above. A `task_timeout` other than
   // zero replaces the pool's.
   Sent send(Payload payload, TimePoint deadline, Interrupt* interrupt, Duration task_timeout = {},

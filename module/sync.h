@@ -28,14 +28,15 @@ using SharedMutex = std::shared_mutex;
 using ReferenceCount = std::atomic<uint32_t>;
 
 // A number that guides a guess and orders nothing: whoever reads it must be right with any value.
+template <typename T>
 class Hint {
  public:
-  explicit Hint(int value) noexcept : value_(value) {}
-  int get() const noexcept { return value_.load(std::memory_order_relaxed); }
-  void set(int value) noexcept { value_.store(value, std::memory_order_relaxed); }
+  explicit Hint(T value) noexcept : value_(value) {}
+  T get() const noexcept { return value_.load(std::memory_order_relaxed); }
+  void set(T value) noexcept { value_.store(value, std::memory_order_relaxed); }
 
  private:
-  std::atomic<int> value_;
+  std::atomic<T> value_;
 };
 
 // One turn of a loop that waits for another CPU.

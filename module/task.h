@@ -92,6 +92,8 @@ class Task final : public RefCounted<Task> {
   enum class UpdateResult : uint8_t { Sent, Closed, Draining, Interrupted };
 
   Payload& payload() noexcept { return payload_; }
+  // Tells the sender that an update or the end comes in about `soon`, see Wakeup::announce().
+  void announce(Duration soon) noexcept { sender_wakeup_.announce(soon); }
   // Blocks while the FIFO is full; ends that wait with Closed (the task has ended), Draining (the pool
   // is to stop) or Interrupted.
   UpdateResult update(Payload update, Interrupt* interrupt) noexcept;

@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "module/activity.h"
@@ -52,7 +53,8 @@ bool Wakeup::spin(Ticket ticket) const noexcept {
   const int notifier_cpu = notifier_cpu_.get() >= 0 ? notifier_cpu_.get() : budget.notifier_cpu;
   if (notifier_cpu >= 0 && notifier_cpu == activity::current_cpu()) return false;
   TimePoint at = now(), before;
-  const TimePoint end = at + budget.take();
+  const TimePoint by_experience = at + budget.take(), announced = expected_.get();
+  const TimePoint end = std::max(by_experience, announced);
   do {
     for (int i = 0; i < 8; ++i) {
       if ((word_.load(std::memory_order_acquire) & ~kSleeper) != ticket) {
@@ -64,7 +66,7 @@ bool Wakeup::spin(Ticket ticket) const noexcept {
     before = at;
     at = now();
   } while (at < end && at - before < kDisturbed && activity::worth_spinning());
-  budget.miss();
+  if (announced < by_experience) budget.miss();
   return false;
 }
 
@@ -100,6 +102,12 @@ void Wakeup::notify() noexcept {
   while (!word_.compare_exchange_weak(word, (word + 2) & ~kSleeper, std::memory_order_acq_rel)) {
   }
   if (word & kSleeper) futex_wake_all(word_);
+}
+
+void Wakeup::announce(Duration soon) noexcept {
+  if ((word_.load(std::memory_order_relaxed) & kSleeper) == 0) return;
+  expected_.set(after(now(), soon));
+  notify();
 }
 
 int Wakeup::fd(bool ready) noexcept {

@@ -50,9 +50,13 @@ php_stream* receive_task(WorkerSlot& slot, zval* payload) {
   return nullptr;
 }
 
+sapi::PayloadReceiver sender_of(Task& task) {
+  return {[](void* to, Duration soon) { static_cast<Task*>(to)->announce(soon); }, &task};
+}
+
 bool send_update(Task& task, const zval* data) {
   Payload& payload = ApiThread::current().payload;
-  if (!sapi::encode_payload(data, "$data", task.pool().options().max_payload, payload)) return false;
+  if (!sapi::encode_payload(data, "$data", task.pool().options().max_payload, payload, sender_of(task))) return false;
   switch (update(task, payload)) {
     case Task::UpdateResult::Sent:
       return true;

@@ -38,7 +38,13 @@ void execute(HttpRequest& request) {
   zend_file_handle file;
   zend_stream_init_filename(&file, path);
   file.primary_script = true;
-  php_execute_script(&file);
+  // The script's folder is the current one while it runs, and before and after that the server's own. The engine would
+  // see to it, too, but look at the disk for the way back.
+  SG(options) |= SAPI_OPTION_NO_CHDIR;
+  VCWD_CHDIR_FILE(path);
+  php_execute_script(&file);  // where a bailout of the script ends
+  virtual_cwd_deactivate();
+  virtual_cwd_activate();
   zend_destroy_file_handle(&file);
 }
 

@@ -17,14 +17,22 @@
 
 #include <cstddef>
 
+#include "module/clock.h"
 #include "module/payload.h"
 #include "sapi/zend.h"
 
 namespace igor::sapi {
 
+// Who gets a payload. Told once, while it is being encoded, of one that takes about as long as it takes to wake:
+// Wakeup::announce(). It may still be refused.
+struct PayloadReceiver {
+  void (*announce)(void* who, Duration soon) = nullptr;  // null: nobody is to be told
+  void* who = nullptr;
+};
+
 // Encodes `value` into `payload`. False after throwing ValueError: `root` (as in "$payload") begins the
 // path; `limit` is the largest encoded size in bytes.
-bool encode_payload(const zval* value, const char* root, size_t limit, Payload& payload);
+bool encode_payload(const zval* value, const char* root, size_t limit, Payload& payload, PayloadReceiver receiver = {});
 
 // Makes the value of a payload. False after throwing: LogicException for an enum that this side does not
 // know, RuntimeException for bytes that are no payload. `value` is then undefined and holds nothing.

@@ -1,12 +1,15 @@
 // encode_payload(), see payload_codec.h.
 #include "sapi/payload_codec.h"
 
+#include "module/activity.h"
+
 #include <zend_closures.h>
 #include <zend_enum.h>
 #include <zend_smart_str.h>
 
 #include <ext/spl/spl_exceptions.h>
 
+#include <algorithm>
 #include <cassert>
 
 namespace igor::sapi {
@@ -126,6 +129,8 @@ struct Sizer {
   const char* root;
   size_t limit;
   Forms& forms;
+  PayloadReceiver receiver;
+  size_t notable;  // above so many bytes note_size() is asked
   size_t bytes = PayloadWriter::header_bytes();
 };
 
@@ -179,6 +184,20 @@ bool refuse_size(const Sizer& sizer, const char* at_least) {
   zend_value_error("%s: %s%zu bytes when encoded, more than the %zu that the pool allows (max_payload)", sizer.root,
                    at_least, sizer.bytes, sizer.limit);
   return false;
+}
+
+// With so many bytes counted, in arrays, to count and write them all takes about as long as waking the receiver. Of
+// still larger ones it learns too early, and sleeps again.
+constexpr size_t kAnnounced = 16u << 10;
+constexpr Duration kWrittenWithin = std::chrono::microseconds(100);
+
+bool note_size(Sizer& sizer) {
+  if (sizer.bytes > sizer.limit) return refuse_size(sizer, "at least ");
+  if (sizer.receiver.announce != nullptr && activity::worth_spinning()) {
+    sizer.receiver.announce(sizer.receiver.who, kWrittenWithin);
+  }
+  sizer.notable = sizer.limit;
+  return true;
 }
 
 // Of a value that holds no other and can be sent for sure; 0 for the rest.
@@ -236,7 +255,7 @@ bool add_elements_size(Sizer& sizer, const HashTable* array, Form form, const St
     } else {
       if (depth == kPayloadMaxDepth) return refuse_depth(sizer, &next);
       if (!add_pairs_size(sizer, Z_ARRVAL_P(plain(element)), position == 0, &next, depth + 1)) return false;
-      if (sizer.bytes > sizer.limit) return refuse_size(sizer, "at least ");
+      if (sizer.bytes > sizer.notable && !note_size(sizer)) return false;
     }
     ++position;
   }
@@ -254,7 +273,7 @@ bool add_array_size(Sizer& sizer, const HashTable* array, const Step* step, int 
   }
   // Not only at the end: arrays within arrays that share their copies are small in memory and can be
   // astronomical when written out.
-  if (sizer.bytes > sizer.limit) return refuse_size(sizer, "at least ");
+  if (sizer.bytes > sizer.notable && !note_size(sizer)) return false;
   switch (form) {
     case Form::Ints:
     case Form::Floats:
@@ -418,9 +437,9 @@ void write_array(Writer& writer, const HashTable* array) {
 
 }  // namespace
 
-bool encode_payload(const zval* value, const char* root, size_t limit, Payload& payload) {
+bool encode_payload(const zval* value, const char* root, size_t limit, Payload& payload, PayloadReceiver receiver) {
   Forms forms;
-  Sizer sizer{root, limit, forms};
+  Sizer sizer{root, limit, forms, receiver, std::min(limit, kAnnounced)};
   if (!add_size(sizer, value, nullptr, 0)) return false;
   if (sizer.bytes > limit) return refuse_size(sizer, "");
   Payload written = Payload::allocate(sizer.bytes);

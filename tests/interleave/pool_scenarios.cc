@@ -19,6 +19,33 @@ void one_sends_one_serves() {
   world.check(*pool);
 }
 
+// Two senders announce what they send, and a third thinks better of it; one of the two workers ends meanwhile.
+void announced_tasks() {
+  bool ended = false;
+  PoolWorld world([&](Worker& worker) {
+    if (worker.script.slot.index() == 0 && !ended) {
+      ended = true;
+      worker.script.slot.poll_signal();
+      return test::clean_end();
+    }
+    return worker.echo();
+  });
+  const auto pool = Pool::create(world.options(2), world.host);
+  start(*pool);
+  {
+    Thread other("other", [&] {
+      pool->announce(milliseconds(1));
+      require(world.send_and_read(*pool, "b") == SendResult::Accepted, "somebody serves it");
+    });
+    Thread gives_up("gives up", [&] { pool->announce(milliseconds(1)); });
+    pool->announce(milliseconds(1));
+    require(world.send_and_read(*pool, "a") == SendResult::Accepted, "somebody serves it");
+  }
+  drain(*pool);
+  require(pool->counters().completed == 2, "both were completed");
+  world.check(*pool);
+}
+
 // A lazy pool: the first send starts the thread.
 void send_cancel_and_timeout() {
   PoolWorld world;
@@ -294,6 +321,7 @@ void many_at_once() {
 std::vector<Scenario> pool_scenarios() {
   return {
       {"OneSendsOneServes", preemptions(3, 50), one_sends_one_serves},
+      {"AnnouncedTasks", preemptions(1, 100), announced_tasks},
       {"SendCancelAndTimeout", preemptions(2, 100), send_cancel_and_timeout},
       {"OperatorCancels", preemptions(2, 50), operator_cancels},
       {"WaitingForAPlace", preemptions(1, 100), waiting_for_a_place},

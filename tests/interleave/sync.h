@@ -106,14 +106,15 @@ class ReferenceCount {
 };
 
 // No step: no decision that matters may depend on it.
+template <typename T>
 class Hint {
  public:
-  explicit Hint(int value) noexcept : value_(value) {}
-  int get() const noexcept { return value_; }
-  void set(int value) noexcept { value_ = value; }
+  explicit Hint(T value) noexcept : value_(value) {}
+  T get() const noexcept { return value_; }
+  void set(T value) noexcept { value_ = value; }
 
  private:
-  int value_;
+  T value_;
 };
 
 inline void cpu_relax() noexcept {}

@@ -66,6 +66,29 @@ void two_wait_two_notify() {
   require(shelf.things() == 0, "nothing is left");
 }
 
+// An announcement wakes who waits, and is no notification.
+void announced_before_it_comes() {
+  Shelf shelf;
+  {
+    Thread waiter("waiter", [&] { shelf.take(); });
+    Thread notifier("notifier", [&] {
+      shelf.wakeup().announce(milliseconds(1));
+      shelf.put();
+    });
+  }
+  require(shelf.things() == 0, "nothing is left");
+}
+
+void announced_and_never_coming() {
+  Shelf shelf;
+  bool taken = true;
+  {
+    Thread waiter("waiter", [&] { taken = shelf.take(after(now(), milliseconds(1))); });
+    Thread notifier("notifier", [&] { shelf.wakeup().announce(milliseconds(1)); });
+  }
+  require(!taken && shelf.things() == 0, "nothing came");
+}
+
 void wait_with_a_deadline() {
   Shelf shelf;
   bool taken = false;
@@ -150,6 +173,8 @@ std::vector<Scenario> wakeup_scenarios() {
   return {
       {"OneWaitsOneNotifies", all_orders(5), one_waits_one_notifies},
       {"TwoWaitTwoNotify", preemptions(3, 500), two_wait_two_notify},
+      {"AnnouncedBeforeItComes", all_orders(10), announced_before_it_comes},
+      {"AnnouncedAndNeverComing", all_orders(5), announced_and_never_coming},
       {"WaitWithADeadline", all_orders(10), wait_with_a_deadline},
       {"InterruptAgainstSleep", all_orders(10), interrupt_against_sleep},
       {"InterruptAgainstNotification", all_orders(100), interrupt_against_notification},

@@ -92,6 +92,54 @@ TEST(Wakeup, OneNotifyWakesAllWhoSleep) {
   for (std::thread& sleeper : sleepers) sleeper.join();
 }
 
+TEST(Wakeup, AnAnnouncementWakesWhoSleeps) {
+  using std::chrono::milliseconds;
+  Wakeup wakeup;
+  const Wakeup::Ticket ticket = wakeup.ticket();
+  wakeup.announce(milliseconds(1));
+  EXPECT_EQ(wakeup.ticket(), ticket) << "nobody sleeps, so nobody is woken";
+
+  std::atomic<bool> woken{false};
+  std::thread sleeper([&] {
+    wakeup.wait(wakeup.ticket(), kNever);  // for a notification that never comes
+    woken = true;
+  });
+  // One that comes before it sleeps passes it by.
+  while (!woken) {
+    wakeup.announce(milliseconds(1));
+    std::this_thread::yield();
+  }
+  sleeper.join();
+}
+
+TEST(Wakeup, WhatWasAnnouncedIsSeen) {
+  constexpr int kRounds = 5'000;
+  std::mutex mutex;
+  int sent = 0;
+  Wakeup wakeup;
+  std::thread receiver([&] {
+    for (int received = 0; received < kRounds; ++received) {
+      std::unique_lock lock(mutex);
+      while (sent == received) {
+        const Wakeup::Ticket ticket = wakeup.ticket();
+        lock.unlock();
+        wakeup.wait(ticket, kNever);
+        lock.lock();
+      }
+    }
+  });
+  for (int round = 0; round < kRounds; ++round) {
+    wakeup.announce(std::chrono::microseconds(round % 100));
+    {
+      std::lock_guard lock(mutex);
+      ++sent;
+    }
+    wakeup.notify();
+    if (round % 16 == 0) std::this_thread::yield();
+  }
+  receiver.join();
+}
+
 TEST(Wakeup, InterruptRaisedBeforeTheWaitEndsIt) {
   Wakeup wakeup;
   Interrupt interrupt;
