@@ -2,12 +2,12 @@ package igor
 
 import (
 	"net/http"
-	"os"
 	"path"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/sys/unix"
 )
 
 // Front decides what a path means to a PHP site, and rewrites the request to it: a file or script as it is, a directory to
@@ -87,11 +87,11 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 			f.rewrite(r, "/"+f.Index)
 		}
 	default:
-		info, err := os.Stat(joinBelow(root, clean))
+		found := look(joinBelow(root, clean))
 		switch {
-		case err == nil && !info.IsDir() && !slashed:
+		case found == file && !slashed:
 			f.rewrite(r, clean)
-		case err == nil && info.IsDir() && isFile(joinBelow(root, path.Join(clean, f.Index))):
+		case found == directory && isFile(joinBelow(root, path.Join(clean, f.Index))):
 			if !slashed && clean != "/" {
 				return f.addSlash(w, repl)
 			}
@@ -103,10 +103,33 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	return next.ServeHTTP(w, r)
 }
 
-func isFile(name string) bool {
-	info, err := os.Stat(name)
-	return err == nil && !info.IsDir()
+// entry is what there is under a name, links followed.
+type entry int
+
+const (
+	nothing entry = iota // or what can't be looked at
+	directory
+	file // or anything else that is no directory
+)
+
+// look asks the system without os.Stat, whose description of a file costs as much as the system's part.
+func look(name string) entry {
+	var stat unix.Stat_t
+	err := unix.Stat(name, &stat)
+	for err == unix.EINTR { // some network filesystems
+		err = unix.Stat(name, &stat)
+	}
+	switch {
+	case err != nil:
+		return nothing
+	case stat.Mode&unix.S_IFMT == unix.S_IFDIR:
+		return directory
+	default:
+		return file
+	}
 }
+
+func isFile(name string) bool { return look(name) == file }
 
 // rewrite makes the request one for another path. What the client asked for stays in Caddy's original request.
 func (f *Front) rewrite(r *http.Request, to string) {

@@ -15,11 +15,14 @@ type documentRoot struct {
 	format string // with placeholders
 }
 
+// siteRoot is what the site's "root" directive says.
+const siteRoot = "http.vars.root"
+
 // newDocumentRoot makes root absolute where that can be done now. Without one it is the site's, {http.vars.root}. With
 // resolve a root that is a symbolic link is followed, once.
 func newDocumentRoot(root string, resolve bool) (documentRoot, error) {
 	if root == "" {
-		return documentRoot{format: "{http.vars.root}"}, nil
+		return documentRoot{format: "{" + siteRoot + "}"}, nil
 	}
 	known := caddy.NewReplacer().ReplaceKnown(root, "")
 	if strings.ContainsAny(known, "{}") {
@@ -44,7 +47,13 @@ func (d documentRoot) of(repl *caddy.Replacer) (string, error) {
 	if d.dir != "" {
 		return d.dir, nil
 	}
-	dir, err := caddy.FastAbs(repl.ReplaceKnown(d.format, ""))
+	var dir string
+	if d.format == "{"+siteRoot+"}" { // as nearly all have it
+		dir, _ = repl.GetString(siteRoot)
+	} else {
+		dir = repl.ReplaceKnown(d.format, "")
+	}
+	dir, err := caddy.FastAbs(dir)
 	if err != nil {
 		return "", fmt.Errorf("php: root %q can't be made absolute: %w", d.format, err)
 	}
