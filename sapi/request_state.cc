@@ -460,8 +460,6 @@ void RequestState::reset_request() {
     zend_string_release(BG(strtok_string));
     BG(strtok_string) = nullptr;
   }
-  php_url_scanner_reset_vars();
-  php_url_scanner_reset_session_vars();
   stop_rewriting(BG(url_adapt_output_ex));
   stop_rewriting(BG(url_adapt_session_ex));
   if (BG(umask) != -1) {

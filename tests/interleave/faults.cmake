@@ -96,12 +96,12 @@ fault(offer_not_told_of module/pool.cc [[
 fault(offers_never_move module/dispatch.cc [[    if (!can_offer() || unsure_offers_ == 0) return;]] [[
     if (!can_offer() || unsure_offers_ == 0 || fault("offers_never_move")) return;]])
 
-fault(draining_after_waking module/pool_life.cc [[
+fault(draining_after_waking module/pool_end.cc [[
   draining_.store(true, std::memory_order_release);
   drain_began_]] [[
   if (!fault("draining_after_waking")) draining_.store(true, std::memory_order_release);
   drain_began_]])
-fault(draining_after_waking module/pool_life.cc [[
+fault(draining_after_waking module/pool_end.cc [[
   life_.notify_all();
   lock.unlock();
   if (successor_) {]] [[
