@@ -86,8 +86,9 @@ function open_picture(string $source): GdImage
     if ($picture === false) {
         throw new PictureProblem('This picture is damaged: it starts well, but the rest can\'t be read.');
     }
-    // Cameras store "turn me" instead of turning.
-    $orientation = $info['mime'] === 'image/jpeg' ? (@exif_read_data($source)['Orientation'] ?? 1) : 1;
+    // Cameras store "turn me" instead of turning. Not every PHP can read that.
+    $readable = $info['mime'] === 'image/jpeg' && function_exists('exif_read_data');
+    $orientation = $readable ? (@exif_read_data($source)['Orientation'] ?? 1) : 1;
     $angle = [3 => 180, 6 => 270, 8 => 90][$orientation] ?? 0;
     return $angle === 0 ? $picture : imagerotate($picture, $angle, 0);
 }
