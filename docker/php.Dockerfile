@@ -11,7 +11,7 @@ ENV IGOR_CACHE=/opt/igor
 COPY docker/ca-certificates /usr/local/share/ca-certificates
 COPY docker/provision.sh /usr/src/igor/docker/provision.sh
 # With what Debian's phpize looks for, so that extensions can be built.
-RUN bin=$(dirname "$(/usr/src/igor/docker/provision.sh php release)") \
+RUN config=$(/usr/src/igor/docker/provision.sh php release) && bin=$(dirname "$config") \
  && ln -s "$bin"/php* /usr/local/bin/ \
  && apt-get update && apt-get install -y --no-install-recommends libtool shtool \
  && mkdir -p "$bin/../share" && ln -s /usr/share/aclocal "$bin/../share/aclocal" \
