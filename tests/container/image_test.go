@@ -1,5 +1,6 @@
 // Package container builds the image that users build, and runs it as they do. It needs root, docker and debootstrap;
-// IGOR_IMAGE with IGOR_BUILDER_IMAGE, and IGOR_OFFICIAL_IMAGE, name images that are there instead of building them.
+// IGOR_IMAGE with IGOR_BUILDER_IMAGE, IGOR_OFFICIAL_IMAGE and IGOR_PLAIN_IMAGE name images that are there instead of
+// building them.
 package container
 
 import (
