@@ -45,11 +45,24 @@ class KeyCache {
   uint64_t used_ = 0;
 };
 
+constexpr size_t kHugePage = size_t{2} << 20;
+
+// How much to allocate for a string of this length. A large one ends with its last large page, if memory_limit has room
+// for that: the small pages of a tail cost as much as all the rest, and what they leave in the page tables keeps large
+// ones from where the next string will lie.
+size_t allocated_length(size_t length) {
+  constexpr size_t kLarge = 4 * kHugePage;
+  if (length < kLarge) return length;
+  const size_t whole = (_ZSTR_STRUCT_SIZE(length) + kHugePage - 1) / kHugePage * kHugePage;
+  const size_t used = zend_memory_usage(true);
+  const auto limit = static_cast<size_t>(PG(memory_limit));  // without one: the largest number
+  return limit > used && limit - used >= whole ? whole - _ZSTR_STRUCT_SIZE(0) : length;
+}
+
 // Memory that is about to be written from end to end. The engine maps that of a large string anew each time, and the
 // faults of its pages, one by one, cost several times what the copy does: so the kernel is asked for large pages,
 // and for all of them at once. It may say no.
 void expect_writes(void* memory, size_t size) {
-  constexpr size_t kHugePage = size_t{2} << 20;
   const uintptr_t begin = (reinterpret_cast<uintptr_t>(memory) + kHugePage - 1) & ~(kHugePage - 1);
   const uintptr_t end = reinterpret_cast<uintptr_t>(memory) + size;
   if (end < begin + kHugePage) return;
@@ -60,8 +73,10 @@ void expect_writes(void* memory, size_t size) {
 }
 
 zend_string* make_string(const char* data, size_t length) {
-  zend_string* const string = zend_string_alloc(length, false);
-  expect_writes(string, _ZSTR_STRUCT_SIZE(length));
+  const size_t allocated = allocated_length(length);
+  zend_string* const string = zend_string_alloc(allocated, false);
+  expect_writes(string, _ZSTR_STRUCT_SIZE(allocated));
+  ZSTR_LEN(string) = length;
   memcpy(ZSTR_VAL(string), data, length);
   ZSTR_VAL(string)[length] = '\0';
   return string;
