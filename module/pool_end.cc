@@ -4,7 +4,6 @@
 
 #include "module/log.h"
 #include "module/pool.h"
-#include "module/text.h"
 #include "module/timers.h"
 
 namespace igor {

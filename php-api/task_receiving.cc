@@ -50,13 +50,10 @@ php_stream* receive_task(WorkerSlot& slot, zval* payload) {
   return nullptr;
 }
 
-sapi::PayloadReceiver sender_of(Task& task) {
-  return {[](void* to, Duration soon) { static_cast<Task*>(to)->announce(soon); }, &task};
-}
-
 bool send_update(Task& task, const zval* data) {
   Payload& payload = ApiThread::current().payload;
-  if (!sapi::encode_payload(data, "$data", task.pool().options().max_payload, payload, sender_of(task))) return false;
+  const auto sender = sapi::PayloadReceiver::of(task);
+  if (!sapi::encode_payload(data, "$data", task.pool().options().max_payload, payload, sender)) return false;
   switch (update(task, payload)) {
     case Task::UpdateResult::Sent:
       return true;

@@ -3,7 +3,6 @@
 
 #include "php-api/api_thread.h"
 #include "php-api/task_stream.h"
-#include "sapi/payload_codec.h"
 #include "sapi/zend.h"
 
 namespace igor::api {
@@ -13,8 +12,6 @@ namespace igor::api {
 php_stream* receive_task(WorkerSlot& slot, zval* payload);
 
 // Sends an update to the task's sender, waiting for a place. False after throwing.
-// As who gets what the worker sends.
-sapi::PayloadReceiver sender_of(Task& task);
 bool send_update(Task& task, const zval* data);
 
 // The signaling stream of the running script: the same each time, until the script closes it. Borrowed.

@@ -194,11 +194,9 @@ php_stream* send_task(const char* function, zend_string* name, const zval* paylo
   if (thread == nullptr || !valid_worker_name(name)) return nullptr;
   ApiThread& state = ApiThread::current();
   if (!find_pool(state, *thread, name)) return nullptr;
-  if (!sapi::encode_payload(
-          payload, "$payload", state.pool->options().max_payload, state.payload,
-          {[](void* pool, Duration soon) { static_cast<Pool*>(pool)->announce(soon); }, state.pool.get()})) {
+  const auto worker = sapi::PayloadReceiver::of(*state.pool);
+  if (!sapi::encode_payload(payload, "$payload", state.pool->options().max_payload, state.payload, worker))
     return nullptr;
-  }
   php_stream* const stream = make_task_stream(TaskSide::Sender);
   const SendReport report = send(state, stream, deadline, &thread->interrupt, task_timeout);
   state.pool.reset();

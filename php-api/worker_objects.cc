@@ -130,7 +130,8 @@ ZEND_METHOD(Igor_Job, complete) {
   Payload& payload = ApiThread::current().payload;
   payload.reset();
   if (value != nullptr && Z_TYPE_P(value) != IS_NULL &&
-      !sapi::encode_payload(value, "$value", task->pool().options().max_payload, payload, sender_of(*task))) {
+      !sapi::encode_payload(value, "$value", task->pool().options().max_payload, payload,
+                            sapi::PayloadReceiver::of(*task))) {
     RETURN_THROWS();
   }
   complete(*task, payload);

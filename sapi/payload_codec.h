@@ -28,6 +28,12 @@ namespace igor::sapi {
 struct PayloadReceiver {
   void (*announce)(void* who, Duration soon) = nullptr;  // null: nobody is to be told
   void* who = nullptr;
+
+  // A pool for its next worker, a task for its sender. Must live until the payload is encoded.
+  template <typename Who>
+  static PayloadReceiver of(Who& who) noexcept {
+    return {[](void* told, Duration soon) { static_cast<Who*>(told)->announce(soon); }, &who};
+  }
 };
 
 // Encodes `value` into `payload`. False after throwing ValueError: `root` (as in "$payload") begins the
