@@ -29,6 +29,10 @@ IGOR_CACHE="${IGOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/igor}"
 IGOR_JOBS="${IGOR_JOBS:-$(nproc)}"
 PHP_SERIES=8.4          # the Debian source package is php$PHP_SERIES, from the suite below
 PHP_SUITE=trixie        # bookworm's archive keyring covers it
+# What is built where Debian's mirror lists a newer version but does not have it: the one that Igor was last tested
+# with. The checksum is its .dsc's, which has those of all else.
+PHP_TESTED=8.4.24-1~deb13u1
+PHP_TESTED_SHA256=fd84ce153abc1af23514100a25d04acd3c728f5c4b5c30c3e1a0788ef9c780eb
 PHP_API_WANTED=20240924 # ZEND_MODULE_API_NO of PHP 8.4
 GO_MINIMUM=1.26         # what caddy-plugin/go.mod asks for (Caddy sets it)
 GO_WANTED=1.26.8
@@ -172,28 +176,60 @@ php_variant_flags() {
   if [ -n "${IGOR_PHP_FLAGS:-}" ]; then printf '%s\n' $IGOR_PHP_FLAGS; fi
 }
 
+# Addresses to be relocated as a bitmap and not a list, a megabyte less, where the C library reads that.
+php_link_flags() {
+  if [ "$(printf '%s\n' 2.36 "$(getconf GNU_LIBC_VERSION | sed 's/.* //')" | sort -V | head -n 1)" = 2.36 ]; then
+    echo -Wl,-z,pack-relative-relocs
+  fi
+}
+
 # One directory per variant and set of flags; `current` inside names the build of the newest
 # version that was fetched, so that a second run needs no network.
 php_slot() {
   local hash
-  hash=$(printf '%s\n' "$PHP_SERIES" "${PHP_FLAGS[@]}" "$(php_variant_flags "$1")" | sha256sum | cut -c1-12)
+  hash=$(printf '%s\n' "$PHP_SERIES" "${PHP_FLAGS[@]}" "$(php_variant_flags "$1")" "$(php_link_flags)" | sha256sum | cut -c1-12)
   echo "$IGOR_CACHE/php-$PHP_SERIES-$1-$hash"
 }
 
 apt_sources() { # apt-get against the suite that has PHP, without touching the system's lists
   local state="$IGOR_CACHE/apt"
   mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
-  echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $PHP_SUITE main" >"$state/sources.list"
+  local signed='deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org'
+  printf '%s\n' "$signed/debian $PHP_SUITE main" "$signed/debian-security $PHP_SUITE-security main" >"$state/sources.list"
   "$1" -q -o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=/dev/null \
     -o Dir::State::lists="$state/lists" -o Dir::Cache="$state/cache" -o APT::Sandbox::User=root "${@:2}"
 }
 
-# fetch_php_source FOLDER LOG: Debian's source package, packed and unpacked.
+# fetch_php_source FOLDER LOG: Debian's source package, packed and unpacked: the newest version that the suite and its
+# security updates list and have. A mirror that is being updated, or that holds back what is new, lists more than it has.
 fetch_php_source() {
+  local folder=$1 log=$2 version
+  local -a listed
   say "fetching the PHP $PHP_SERIES source of Debian $PHP_SUITE"
-  apt_sources apt-get update >"$2" 2>&1 || { tail -n 20 "$2" >&2; die "apt could not read the $PHP_SUITE sources; is there a network?"; }
-  (cd "$1" && apt_sources apt-get source "php$PHP_SERIES") >>"$2" 2>&1 \
-    || { tail -n 20 "$2" >&2; die "apt could not fetch the source of php$PHP_SERIES; is there a network?"; }
+  apt_sources apt-get update >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "apt could not read the $PHP_SUITE sources; is there a network?"; }
+  mapfile -t listed < <(apt_sources apt-cache showsrc "php$PHP_SERIES" 2>>"$log" | sed -n 's/^Version: //p' | sort -rVu)
+  for version in "${listed[@]}"; do
+    if (cd "$folder" && apt_sources apt-get source "php$PHP_SERIES=$version") >>"$log" 2>&1; then return 0; fi
+    say "Debian's mirror lists PHP $version and does not have it"
+  done
+  say "fetching PHP $PHP_TESTED, which Igor was last tested with"
+  fetch_tested_php_source "$folder" >>"$log" 2>&1 ||
+    { tail -n 20 "$log" >&2; die "apt could not fetch the source of php$PHP_SERIES; is there a network?"; }
+}
+
+# From Debian's pools, which keep old versions for a while.
+fetch_tested_php_source() {
+  local name="php${PHP_SERIES}_$PHP_TESTED" pool file sum
+  for pool in debian/pool/main debian-security/pool/updates/main; do
+    pool="http://deb.debian.org/$pool/p/php$PHP_SERIES"
+    /usr/lib/apt/apt-helper download-file "$pool/$name.dsc" "$1/$name.dsc" "SHA256:$PHP_TESTED_SHA256" || continue
+    while read -r sum file; do
+      /usr/lib/apt/apt-helper download-file "$pool/$file" "$1/$file" "SHA256:$sum" || continue 2
+    done < <(sed -n '/^Checksums-Sha256:/,/^[A-Z]/s/^ \([0-9a-f]\{64\}\) [0-9]* /\1 /p' "$1/$name.dsc")
+    (cd "$1" && dpkg-source --extract "$name.dsc")
+    return
+  done
+  return 1
 }
 
 # Prints the path of PHP's own source archive, as its authors have released it.
@@ -232,10 +268,8 @@ build_php() {
   if ! (
     # The folder has another name each time; the compiler's cache need not know.
     export CCACHE_BASEDIR="$work" CCACHE_NOHASHDIR=1
-    # Addresses to be relocated as a bitmap and not a list, a megabyte less, where the C library reads that.
-    if [ "$(printf '%s\n' 2.36 "$(getconf GNU_LIBC_VERSION | sed 's/.* //')" | sort -V | head -n 1)" = 2.36 ]; then
-      export LDFLAGS="${LDFLAGS:+$LDFLAGS }-Wl,-z,pack-relative-relocs"
-    fi
+    local linking; linking=$(php_link_flags)
+    export LDFLAGS="${LDFLAGS:+$LDFLAGS }$linking"
     cd "$work"/php*/ && ./buildconf --force &&
     CC='ccache gcc' CXX='ccache g++' CFLAGS="-O2 -g1 -fno-omit-frame-pointer" CXXFLAGS="-O2 -g1 -fno-omit-frame-pointer" \
       ./configure --prefix="$place" --with-config-file-path="$settings" \

@@ -36,20 +36,23 @@ class Refusals {
     left_.store(0);
     return refused_.load();
   }
+  // One step from count to count: between a look and a subtraction disarm() could come, and be undone by it.
   bool refuses() noexcept {
-    if (left_.load(std::memory_order_relaxed) == 0) return false;
-    const int64_t left = left_.fetch_sub(1);
-    if (left == 1 || (left < 1 && how_.load() == Refuse::FromThenOn)) {
-      // 0 would disarm it.
-      if (left == 1) left_.store(-1);
-      refused_.fetch_add(1);
-      return true;
-    }
-    return false;
+    int64_t left = left_.load(std::memory_order_relaxed);
+    int64_t next;
+    do {
+      if (left == 0) return false;
+      next = left > 1 ? left - 1 : kPast;
+    } while (!left_.compare_exchange_weak(left, next));
+    if (left != 1 && !(left == kPast && how_.load() == Refuse::FromThenOn)) return false;
+    refused_.fetch_add(1);
+    return true;
   }
 
  private:
-  std::atomic<int64_t> left_{0};
+  static constexpr int64_t kPast = -1;  // the nth has been
+
+  std::atomic<int64_t> left_{0};  // 0: disarmed
   std::atomic<int64_t> refused_{0};
   std::atomic<Refuse> how_{Refuse::Once};
 };
