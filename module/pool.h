@@ -184,6 +184,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Replaces the latest snapshot; on the slot's thread, for which it counts as being ready.
   void publish(WorkerSlot& slot, Payload payload);
   const SnapshotStore& snapshots() const noexcept { return *snapshots_; }
+  // Shared with the pools before and after this one.
+  std::shared_ptr<const SnapshotStore> snapshot_store() const noexcept { return snapshots_; }
 
   // --- state, for display ---------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ namespace igor {
 
 bool Scope::add(PoolOptions options, std::string& error) {
   std::unique_lock lock(mutex_);
-  if (closed_) {
+  if (closed()) {
     error = "the configuration that owns scope \"" + label_ + "\" is closed";
     return false;
   }
@@ -70,11 +70,6 @@ bool Scope::has_workers() {
   return !pools_.empty() || catch_all_.has_value();
 }
 
-bool Scope::closed() {
-  std::shared_lock lock(mutex_);
-  return closed_;
-}
-
 Scope::Lookup Scope::find(std::string_view name, std::shared_ptr<Pool>& pool) {
   if (closed()) {
     if (const auto next = successor(); next && next->find_here(name, pool) == Lookup::Found) return Lookup::Found;
@@ -96,7 +91,7 @@ Scope::Lookup Scope::find_here(std::string_view name, std::shared_ptr<Pool>& poo
 
 Scope::Lookup Scope::make_from_catch_all(std::string_view name, std::shared_ptr<Pool>& pool) {
   std::unique_lock lock(mutex_);
-  if (closed_) return Lookup::Closed;
+  if (closed()) return Lookup::Closed;
   if (!catch_all_ || name.empty()) return Lookup::NoSuchWorker;
   if (const auto place = pools_.find(name); place != pools_.end()) {  // another thread was first
     pool = place->second;
@@ -131,7 +126,7 @@ std::vector<std::shared_ptr<Pool>> Scope::pools() {
 std::shared_ptr<Pool> Scope::successor_of(const std::shared_ptr<Pool>& pool) {
   const PoolOptions& options = pool->options();
   std::unique_lock lock(mutex_);
-  if (closed_) return nullptr;
+  if (closed()) return nullptr;
   const Pools& pools = options.kind == PoolKind::Requests ? request_pools_ : pools_;
   if (const auto place = pools.find(options.name); place != pools.end()) return place->second;
   return options.catch_all && catch_all_ ? make_named(options.name) : nullptr;
@@ -170,14 +165,14 @@ void Scope::started(Start start) noexcept {
 
 void Scope::close() noexcept {
   std::unique_lock lock(mutex_);
-  closed_ = true;
+  closed_.store(true, std::memory_order_release);
 }
 
 bool Scope::attach(const std::shared_ptr<Pool>& pool) {
   std::unique_lock lock(mutex_);
   std::erase_if(attached_, [](const auto& one) { return one->finished(); });
   attached_.reserve(attached_.size() + 1);
-  if (closed_ || !pool->hold(shared_from_this())) return false;
+  if (closed() || !pool->hold(shared_from_this())) return false;
   attached_.push_back(pool);
   return true;
 }
@@ -194,7 +189,7 @@ bool Scope::replace(const std::shared_ptr<Pool>& old, const std::shared_ptr<Pool
   std::unique_lock lock(mutex_);
   Pools& pools = old->options().kind == PoolKind::Requests ? request_pools_ : pools_;
   const auto place = pools.find(old->options().name);
-  if (closed_ || place == pools.end() || place->second != old) return false;
+  if (closed() || place == pools.end() || place->second != old) return false;
   place->second = next;
   std::erase(attached_, next);
   attached_.push_back(old);

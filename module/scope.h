@@ -90,7 +90,7 @@ class Scope : public std::enable_shared_from_this<Scope> {
   size_t attached_count() noexcept;
   std::shared_ptr<Pool> attached(size_t index) noexcept;
   bool has_workers();
-  bool closed();
+  bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
   Lookup find_here(std::string_view name, std::shared_ptr<Pool>& pool);
 
   const std::string label_;
@@ -104,7 +104,7 @@ class Scope : public std::enable_shared_from_this<Scope> {
   std::shared_ptr<Scope> successor_;
   std::optional<PoolOptions> catch_all_;
   uint32_t catch_all_made_ = 0;
-  bool closed_ = false;
+  Atomic<bool> closed_{false};  // set under the lock
 };
 
 template <typename Visit>

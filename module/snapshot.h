@@ -30,13 +30,27 @@
 
 namespace igor {
 
+// What the readers' side makes of a snapshot's payload, once for all of them, and never changes.
+class SnapshotView {
+ public:
+  virtual ~SnapshotView() = default;
+};
+
 class Snapshot {
  public:
   explicit Snapshot(Payload payload) noexcept : payload_(std::move(payload)) {}
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  ~Snapshot() { delete view_.load(std::memory_order_relaxed); }
 
   const Payload& payload() const noexcept { return payload_; }
   uint64_t version() const noexcept { return version_; }
   TimePoint published() const noexcept { return published_; }
+
+  // Lives as long as the snapshot. Null: nobody has made it yet.
+  const SnapshotView* view() const noexcept { return view_.load(std::memory_order_acquire); }
+  // Whose is the first is kept, for all; the one that is kept is returned.
+  const SnapshotView* keep_view(std::unique_ptr<const SnapshotView> made) const noexcept;
 
   void retain() const noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
   void release() const noexcept { give_up(1); }
@@ -53,6 +67,7 @@ class Snapshot {
   uint64_t version_ = 0;  // this and the next: written before it is published
   TimePoint published_{};
   mutable Atomic<int64_t> count_{kBias};  // the store's, while it is the current one
+  mutable Atomic<const SnapshotView*> view_{nullptr};
 };
 
 class SnapshotStore {

@@ -24,20 +24,31 @@ void ApiThread::end_request() {
   failure = {};
   zval_ptr_dtor(&signal_stream);
   ZVAL_UNDEF(&signal_stream);
-  turn_http_request();
+  origin = nullptr;
+  drop_vars();
+}
+
+void CachedVars::drop_value() noexcept {
+  // Plain values and enum cases: letting go of them calls nobody.
+  zval_ptr_dtor(&value);
+  ZVAL_UNDEF(&value);
+}
+
+void ApiThread::drop_vars() {
+  for (CachedVars& cached : vars) cached.drop_value();
+  vars.clear();
 }
 
 void ApiThread::turn_http_request() {
   origin = nullptr;
-  // Plain values and enum cases: letting go of them calls nobody.
+  bool in_use = false;
   for (CachedVars& cached : vars) {
-    zval_ptr_dtor(&cached.value);
-    ZVAL_UNDEF(&cached.value);
-    cached.name.clear();  // found by nobody any more
+    cached.pool.reset();  // found by no name any more
+    if (cached.decoding > 0) in_use = true;
+    if (!cached.worth_keeping()) cached.drop_value();
   }
   // An autoloader may have come here while a snapshot was decoded below it: that one's place must stay.
-  const auto in_use = [](const CachedVars& cached) { return cached.decoding > 0; };
-  if (std::none_of(vars.begin(), vars.end(), in_use)) vars.clear();
+  if (!in_use) std::erase_if(vars, [](const CachedVars& cached) { return Z_TYPE(cached.value) == IS_UNDEF; });
 }
 
 bool in_forked_child() {

@@ -24,16 +24,27 @@
 namespace igor::api {
 
 // A snapshot as this script has read it: while it is the latest, the same array is given out again.
+//
+// A script in HTTP worker mode keeps what it has decoded from one request to the next, without name and pool: in the
+// next one another name may stand for it.
 struct CachedVars {
   std::string name;
-  std::shared_ptr<Pool> pool;
+  std::shared_ptr<Pool> pool;                  // null: of an earlier request
+  std::shared_ptr<const SnapshotStore> store;  // the pool's
   Ref<const Snapshot> snapshot;
   zval value = {};       // undefined until it is decoded
   uint64_t version = 0;  // of the snapshot that the value was made of
+  int kept = 0;          // snapshots whose image was given out
   // Decoding may load a class, and that code may read the same name again and find a newer snapshot: the
   // one that is being decoded then waits here.
   int decoding = 0;
   std::vector<Ref<const Snapshot>> replaced = {};
+
+  // Another thread may have made the latest snapshot; one that was drained with its configuration has none to come.
+  bool up_to_date() const noexcept { return Z_TYPE(value) == IS_ARRAY && version == store->version(); }
+  // Whether a request to come may want it.
+  bool worth_keeping() const noexcept { return up_to_date() && store.use_count() > 1; }
+  void drop_value() noexcept;
 };
 
 struct ApiThread {
@@ -48,9 +59,12 @@ struct ApiThread {
   void begin_request();
   void end_request();
   // HTTP worker mode: called with no request in hand, before the next one is taken up and after one was
-  // answered. Forgets what belongs to one request: the snapshots that it has read, and where its tasks come
+  // answered. Forgets what belongs to one request: by which names it has read snapshots, and where its tasks come
   // from. Runs no script code and cannot bail out.
   void turn_http_request();
+
+ private:
+  void drop_vars();
 };
 
 // Whether this is a forked child, where there are no workers; true after throwing RuntimeException.

@@ -1,9 +1,11 @@
 // frankenphp_worker_set_vars(), frankenphp_worker_get_vars() and Igor\Inbox::publish().
 //
-// Reading a snapshot again within a script costs a comparison of versions: the array that was made of it is
-// kept with the thread and given out again until a newer snapshot exists. What PHP code does to it, it
-// does to a copy of its own.
+// The script of a classic request is given the snapshot's image, which all threads share (sapi/snapshot_image.h);
+// others decode it. Reading it again within a script costs a comparison of versions: the array is kept with the thread
+// and given out again until a newer snapshot exists. What PHP code does to it, it does to a copy of its own.
 #include <ext/spl/spl_exceptions.h>
+
+#include <algorithm>
 
 #include "module/activity.h"
 #include "module/worker_slot.h"
@@ -11,6 +13,7 @@
 #include "php-api/task_failed.h"
 #include "php-api/task_sending.h"
 #include "sapi/payload_codec.h"
+#include "sapi/snapshot_image.h"
 
 using namespace igor;
 using namespace igor::api;
@@ -32,16 +35,35 @@ void publish(const char* function, const zval* vars) {
 
 CachedVars* find_cached(ApiThread& state, const zend_string* name) {
   for (CachedVars& cached : state.vars) {
-    if (cached.name == std::string_view(ZSTR_VAL(name), ZSTR_LEN(name))) return &cached;
+    if (cached.pool && cached.name == std::string_view(ZSTR_VAL(name), ZSTR_LEN(name))) return &cached;
   }
   return nullptr;
 }
 
-// Keeps the pool that was found under the name. Null without memory.
+// Keeps the pool that was found under the name, with what an earlier request of this script has read of it. Null
+// without memory.
 CachedVars* cache_pool(ApiThread& state, const zend_string* name) noexcept {
-  const bool kept =
-      fits([&] { state.vars.push_back({{ZSTR_VAL(name), ZSTR_LEN(name)}, std::move(state.pool), nullptr, {}}); });
-  return kept ? &state.vars.back() : nullptr;
+  const auto earlier = std::find_if(state.vars.begin(), state.vars.end(), [&](const CachedVars& cached) {
+    return cached.pool == nullptr && cached.decoding == 0 && cached.store.get() == &state.pool->snapshots();
+  });
+  CachedVars* cached = earlier == state.vars.end() ? nullptr : &*earlier;
+  const bool kept = fits([&] {
+    if (cached == nullptr) cached = &state.vars.emplace_back();
+    cached->name.assign(ZSTR_VAL(name), ZSTR_LEN(name));
+  });
+  if (!kept) return nullptr;  // a place without a name is nobody's
+  cached->pool = std::move(state.pool);
+  cached->store = cached->pool->snapshot_store();
+  return cached;
+}
+
+// Makes the latest snapshot the one at hand, if there is one: then nobody has to wait, nor to start the worker.
+bool take_latest(CachedVars& cached) noexcept {
+  if (cached.decoding > 0) return false;
+  Ref<const Snapshot> latest = cached.store->latest();
+  if (!latest) return false;
+  cached.snapshot = std::move(latest);
+  return true;
 }
 
 // The blocking part: no call into the engine in here.
@@ -68,17 +90,44 @@ SendReport look(ApiThread& state, CachedVars& cached, TimePoint deadline, Interr
   return report;
 }
 
-// Another thread may have made the latest snapshot; one that was drained with its configuration has none
-// to come.
-bool up_to_date(const CachedVars& cached) {
-  return Z_TYPE(cached.value) == IS_ARRAY && cached.version == cached.pool->snapshots().version();
+// False after throwing.
+bool await_first(ApiThread& state, CachedVars& cached, const zend_string* name, TimePoint deadline) {
+  const SendReport report = look(state, cached, deadline, &sapi::PhpThread::current()->interrupt);
+  if (report.result == Pool::SendResult::Accepted) return true;
+  if (report.result == Pool::SendResult::TimedOut) {
+    zend_throw_exception_ex(spl_ce_RuntimeException, 0,
+                            "timeout waiting for background worker \"%s\" to publish its vars", ZSTR_VAL(name));
+  } else {
+    throw_refusal(report, name, state.failure);
+  }
+  return false;
+}
+
+// A script that goes on for long and looks all the time would keep one snapshot after the other: those after these
+// it decodes.
+constexpr int kMostKept = 8;
+
+// The image of the snapshot at hand, for a script that is over soon. Null: it is to be decoded.
+const zval* shared_value(sapi::PhpThread& thread, CachedVars& cached) {
+  if (thread.slot != nullptr || cached.kept == kMostKept) return nullptr;
+  const sapi::SnapshotImage* const image = sapi::SnapshotImage::of(*cached.snapshot);
+  if (image == nullptr || !fits([&] { thread.keep(cached.snapshot); })) return nullptr;
+  ++cached.kept;
+  return &image->value();
+}
+
+void replace_value(CachedVars& cached, const zval& value, uint64_t version) {
+  cached.version = version;
+  zval old;
+  ZVAL_COPY_VALUE(&old, &cached.value);
+  ZVAL_COPY_VALUE(&cached.value, &value);
+  zval_ptr_dtor(&old);
 }
 
 // The worker's latest snapshot as a value that the cache owns. Null after throwing.
-zval* vars_of(const sapi::PhpThread& thread, zend_string* name, TimePoint deadline) {
+zval* vars_of(sapi::PhpThread& thread, zend_string* name, TimePoint deadline) {
   ApiThread& state = ApiThread::current();
   CachedVars* cached = find_cached(state, name);
-  if (cached != nullptr && up_to_date(*cached)) return &cached->value;
   if (cached == nullptr) {
     if (!valid_worker_name(name) || !find_pool(state, thread, name)) return nullptr;
     if ((cached = cache_pool(state, name)) == nullptr) {
@@ -86,17 +135,13 @@ zval* vars_of(const sapi::PhpThread& thread, zend_string* name, TimePoint deadli
       return nullptr;
     }
   }
-  const SendReport report = look(state, *cached, deadline, &sapi::PhpThread::current()->interrupt);
-  if (report.result == Pool::SendResult::TimedOut) {
-    zend_throw_exception_ex(spl_ce_RuntimeException, 0,
-                            "timeout waiting for background worker \"%s\" to publish its vars", ZSTR_VAL(name));
-    return nullptr;
-  }
-  if (report.result != Pool::SendResult::Accepted) {
-    throw_refusal(report, name, state.failure);
-    return nullptr;
-  }
+  if (cached->up_to_date()) return &cached->value;
+  if (!take_latest(*cached) && !await_first(state, *cached, name, deadline)) return nullptr;
   const uint64_t version = cached->snapshot->version();
+  if (const zval* const shared = shared_value(thread, *cached)) {
+    replace_value(*cached, *shared, version);
+    return &cached->value;
+  }
   ++cached->decoding;
   zval value;
   const bool whole = sapi::decode_payload(cached->snapshot->payload(), &value);
@@ -106,11 +151,7 @@ zval* vars_of(const sapi::PhpThread& thread, zend_string* name, TimePoint deadli
     zval_ptr_dtor(&value);
     return &cached->value;
   }
-  cached->version = version;
-  zval old;
-  ZVAL_COPY_VALUE(&old, &cached->value);
-  ZVAL_COPY_VALUE(&cached->value, &value);
-  zval_ptr_dtor(&old);
+  replace_value(*cached, value, version);
   return &cached->value;
 }
 
@@ -142,7 +183,7 @@ ZEND_FUNCTION(frankenphp_worker_get_vars) {
   Z_PARAM_DOUBLE(timeout)
   ZEND_PARSE_PARAMETERS_END();
 
-  const sapi::PhpThread* const thread = require_thread("frankenphp_worker_get_vars");
+  sapi::PhpThread* const thread = require_thread("frankenphp_worker_get_vars");
   TimePoint deadline;
   if (thread == nullptr || !deadline_of_argument(2, timeout, deadline)) RETURN_THROWS();
   if (name != nullptr) {

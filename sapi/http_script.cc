@@ -125,8 +125,9 @@ void run_http_script(PhpThread& thread, HttpRequest& request) {
   if (!whole) {
     log_host_problem(&thread, "request shutdown was cut short; the thread starts afresh");
     request.finish();
-    thread.end_run();
+    // In this order: the old state may still point into what is kept for the run.
     thread.recycle();
+    thread.end_run();
     return;
   }
   request.finish();

@@ -190,6 +190,7 @@ void PhpThread::end_run() noexcept {
   if (kind != Kind::Cli) reap_forked_children();
   flush_logged_output();
   drop_consumed_payloads();
+  kept_.clear();
   request = nullptr;
   env = nullptr;
   request_env = nullptr;

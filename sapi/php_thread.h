@@ -25,6 +25,7 @@
 #include "module/failure.h"
 #include "module/interrupt.h"
 #include "module/os_thread.h"
+#include "module/snapshot.h"
 
 namespace igor {
 class WorkerSlot;
@@ -73,6 +74,9 @@ class PhpThread {
   // Request startup is over.
   void run_started(bool succeeded) noexcept;
   void end_run() noexcept;
+
+  // Until the run is over and the engine has destroyed what the script's variables held: they may point into it.
+  void keep(Ref<const Snapshot> snapshot) { kept_.push_back(std::move(snapshot)); }
 
   // Gives the thread a fresh engine state, after a request shutdown that did not come to its end and
   // left the old one unfit for use.
@@ -126,6 +130,7 @@ class PhpThread {
   bool failed_ = false;
   Failure failure_;
   std::string output_line_;
+  std::vector<Ref<const Snapshot>> kept_;
 };
 
 // Lets the engine's interrupts end the scripts of threads that were asked to; once per start of it.

@@ -213,13 +213,24 @@ func (t *suite) crowds() {
 }
 
 func (t *suite) snapshots() {
-	published := &setup{pools: []pool{{name: "settings", script: "settings.php", number: 1}, {name: "publish", script: "publish.php", number: 1}}, threads: 66}
-	c := testCase{name: "snapshot/first", about: "the first look at a snapshot in a request", setup: published}
+	published := &setup{pools: []pool{{name: "settings", script: "settings.php", number: 1}, {name: "catalog", script: "catalog.php", number: 1},
+		{name: "publish", script: "publish.php", number: 1}}, threads: 66}
+	t.firstLook("snapshot/first", "the first look at a snapshot in a request", "settings", published)
+	t.firstLook("snapshot/first-large", "the first look in a request at one of 1,000 rows", "catalog", published)
+	c := testCase{name: "snapshot/again", about: "each further look in that request", setup: published}
+	t.add(t.task(c, []style{looks}, false, false, 1, url.Values{"do": {"vars"}, "worker": {"settings"}}))
+	c = testCase{name: "snapshot/64-readers", about: "64 requests look all the time, the worker publishes every millisecond; time of a look", setup: published}
+	t.add(t.task(c, []style{looks}, false, false, 64, url.Values{"do": {"vars"}, "worker": {"publish"}}))
+}
+
+// firstLook times the first look of each of a hundred requests.
+func (t *suite) firstLook(name, about, worker string, published *setup) {
+	c := testCase{name: name, about: about, setup: published}
 	for _, b := range t.brands(false) {
 		c.entries = append(c.entries, serverEntry(b, "", snapshots, false, func(s *server) (*round, error) {
 			var answers []*measured
 			for range 100 {
-				body, err := s.get("/driver.php?do=first&worker=settings")
+				body, err := s.get("/driver.php?do=first&worker=" + worker)
 				if err != nil {
 					return nil, err
 				}
@@ -237,10 +248,6 @@ func (t *suite) snapshots() {
 		}))
 	}
 	t.add(c)
-	c = testCase{name: "snapshot/again", about: "each further look in that request", setup: published}
-	t.add(t.task(c, []style{looks}, false, false, 1, url.Values{"do": {"vars"}, "worker": {"settings"}}))
-	c = testCase{name: "snapshot/64-readers", about: "64 requests look all the time, the worker publishes every millisecond; time of a look", setup: published}
-	t.add(t.task(c, []style{looks}, false, false, 64, url.Values{"do": {"vars"}, "worker": {"publish"}}))
 }
 
 func plural(count int, noun string) string {

@@ -76,6 +76,29 @@ void snapshot_reader_against_two_versions() {
   store.publish(payload_of("2"));
 }
 
+struct SomeView final : SnapshotView {
+  explicit SomeView(int& its_alive) : alive(its_alive) { ++alive; }
+  ~SomeView() override { --alive; }
+  int& alive;
+};
+
+void snapshot_views_against_a_writer() {
+  int alive = 0;
+  {
+    SnapshotStore store;
+    store.publish(payload_of("1"));
+    const auto look = [&] {
+      const auto snapshot = store.latest();
+      const SnapshotView* view = snapshot->view();
+      if (view == nullptr) view = snapshot->keep_view(std::make_unique<SomeView>(alive));
+      require(view == snapshot->view(), "all see the one that is kept");
+    };
+    Thread one("reader-1", look), other("reader-2", look);
+    store.publish(payload_of("2"));
+  }
+  require(alive == 0, "each view is destroyed, once");
+}
+
 void snapshot_writers_and_a_late_owner() {
   auto store = std::make_unique<SnapshotStore>();
   store->publish(payload_of("1"));
@@ -135,6 +158,7 @@ std::vector<Scenario> sharing_scenarios() {
       {"TheLastOwnerDestroys", with_counts(preemptions(3, 100)), the_last_owner_destroys},
       {"SnapshotReadersAgainstAWriter", with_counts(all_orders(100)), snapshot_readers_against_a_writer},
       {"SnapshotReaderAgainstTwoVersions", with_counts(all_orders(50)), snapshot_reader_against_two_versions},
+      {"SnapshotViewsAgainstAWriter", with_counts(preemptions(3, 100)), snapshot_views_against_a_writer},
       {"SnapshotWritersAndALateOwner", with_counts(preemptions(3, 100)), snapshot_writers_and_a_late_owner},
       {"FirstSnapshotAgainstWhoWaits", with_counts(all_orders(5)), first_snapshot_against_who_waits},
       {"AHandleIsTakenOnce", with_counts(preemptions(3, 20)), a_handle_is_taken_once},

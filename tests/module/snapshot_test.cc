@@ -57,6 +57,34 @@ TEST(Snapshot, AReaderOutlivesTheStore) {
   EXPECT_EQ(text_of(kept->payload()), "kept");
 }
 
+struct CountedView final : SnapshotView {
+  explicit CountedView(std::atomic<int>& its_alive) : alive(its_alive) { ++alive; }
+  ~CountedView() override { --alive; }
+  std::atomic<int>& alive;
+};
+
+TEST(Snapshot, TheFirstViewIsKeptForAllReadersAndGoesWithTheSnapshot) {
+  std::atomic<int> alive{0};
+  {
+    SnapshotStore store;
+    store.publish(payload_of("seen"));
+    EXPECT_EQ(store.latest()->view(), nullptr);
+    std::vector<const SnapshotView*> seen(4);
+    std::vector<std::thread> readers;
+    for (const SnapshotView*& view : seen) {
+      readers.emplace_back([&] { view = store.latest()->keep_view(std::make_unique<CountedView>(alive)); });
+    }
+    for (std::thread& reader : readers) reader.join();
+    EXPECT_EQ(alive, 1) << "the others' are gone";
+    for (const SnapshotView* view : seen) EXPECT_EQ(view, store.latest()->view());
+    const auto kept = store.latest();
+    store.publish(payload_of("next"));
+    EXPECT_EQ(store.latest()->view(), nullptr);
+    EXPECT_EQ(alive, 1) << "who has the snapshot has its view";
+  }
+  EXPECT_EQ(alive, 0);
+}
+
 TEST(Snapshot, ReadersSeeWholeSnapshotsInOrderWhileTheyAreReplaced) {
   // A lost reference is a use after free, one too many a leak: the sanitizers tell.
   constexpr uint64_t kVersions = 20'000;

@@ -4,10 +4,12 @@ Publishing what is identical (===) changes nothing, however the arrays came abou
 IGOR_WORKERS=p=../workers/publisher.php,num=1
 --FILE--
 <?php
-// A snapshot that takes memory shows by it whether there is a second array of it.
+// A snapshot that takes the script's memory, as one with an enum case does, shows by it whether there is a second array of
+// it.
 $big = range(1, 50_000);
 function news(array $vars, array $then, string $how = 'publish'): string
 {
+    $vars['e'] = $then['e'] = Igor\Reason::Abandoned;
     Igor\Worker::send('p', ['do' => 'publish', 'vars' => $vars])->await();
     $first = frankenphp_worker_get_vars('p');
     Igor\Worker::send('p', ['do' => $how, 'vars' => $then])->await();

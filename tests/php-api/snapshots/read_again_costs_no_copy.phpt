@@ -4,7 +4,7 @@ Reading a snapshot again makes no new array
 IGOR_WORKERS=p=../workers/publisher.php,num=1
 --FILE--
 <?php
-Igor\Worker::send('p', ['do' => 'publish', 'vars' => ['big' => range(1, 50000)]])->await();
+Igor\Worker::send('p', ['do' => 'publish', 'vars' => ['big' => range(1, 50000), 'e' => Igor\Reason::Exited]])->await();
 $first = frankenphp_worker_get_vars('p');
 $before = memory_get_usage();
 $copies = [];

@@ -12,8 +12,11 @@ while ($job = $inbox->receive()) {
         case 'publish lists as maps': // the same arrays, kept by the engine in its other way
             $maps = [];
             foreach ($job->payload['vars'] as $key => $list) {
-                $maps[$key] = ['x' => 0] + $list;
-                unset($maps[$key]['x']);
+                $maps[$key] = $list;
+                if (is_array($list)) {
+                    $maps[$key] = ['x' => 0] + $list;
+                    unset($maps[$key]['x']);
+                }
             }
             frankenphp_worker_set_vars($maps);
             $job->complete($maps === $job->payload['vars']);
