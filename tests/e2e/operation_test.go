@@ -59,11 +59,11 @@ var operatedFiles = harness.Files{
 		}`,
 }
 
-// scrape gives the values of /metrics by series.
+// scrape gives the values of /metrics by series, also while a reload is under way.
 func scrape(t testing.TB, s *harness.Server) map[string]float64 {
 	t.Helper()
 	values := make(map[string]float64)
-	for line := range strings.Lines(s.Get("/metrics").MustContain(200).Body) {
+	for line := range strings.Lines(getBesideReload(t, s, "/metrics").MustContain(200).Body) {
 		if at := strings.LastIndexByte(line, ' '); at > 0 && line[0] != '#' {
 			value, err := strconv.ParseFloat(strings.TrimSpace(line[at:]), 64)
 			if err != nil {
@@ -379,7 +379,7 @@ func TestReplacedWorkersAreSeen(t *testing.T) {
 			}
 			return nil
 		})
-		s.Get("/readyz").MustContain(200)
+		getBesideReload(t, s, "/readyz").MustContain(200)
 		if got := scrape(t, s)[`igor_workers{kind="tasks",pool="obedient",scope="shop",state="stopping"}`]; got != float64(tasks) {
 			t.Errorf("%s: %v workers are stopping, say the metrics", what, got)
 		}

@@ -76,19 +76,29 @@ func closedByReload(r harness.Response, err error) bool {
 	return r.Status == 0 && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF))
 }
 
+// getBesideReload is Get while a reload may be under way: a request that this leaves without an answer is asked again.
+func getBesideReload(t testing.TB, s *harness.Server, path string) harness.Response {
+	t.Helper()
+	for {
+		r, err := s.TryGet(path)
+		if closedByReload(r, err) {
+			continue
+		}
+		if err != nil {
+			t.Fatalf("GET %s: %v; the log:\n%s", path, err, s.Log.Tail(40))
+		}
+		return r
+	}
+}
+
 // getAfterReload is Get of the configuration that says it is this revision: the one before may still answer on connections
 // that are open, and its port may still be closing.
 func getAfterReload(t testing.TB, s *harness.Server, revision int, path string) harness.Response {
 	t.Helper()
 	for {
-		r, err := s.TryGet(path)
-		if closedByReload(r, err) || err == nil && r.Header.Get("X-Revision") != fmt.Sprint(revision) {
-			continue
+		if r := getBesideReload(t, s, path); r.Header.Get("X-Revision") == fmt.Sprint(revision) {
+			return r
 		}
-		if err != nil {
-			t.Fatalf("GET %s: %v", path, err)
-		}
-		return r
 	}
 }
 
