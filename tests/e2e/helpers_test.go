@@ -39,16 +39,7 @@ func (g *gate) awaitReader(t testing.TB) *os.File {
 	return (&harness.Gate{Path: g.path}).AwaitReader(t)
 }
 
-func freePort(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return port
-}
+func freePort(t testing.TB) string { t.Helper(); return harness.FreePort(t) }
 
 // insecureClient believes any certificate: Caddy's own authority is new in each test.
 func insecureClient(t testing.TB) *http.Client {

@@ -117,7 +117,7 @@ func TryStart(t testing.TB, config Config) (*Server, error) {
 		config.StopWithin = 15 * time.Second
 	}
 	home := shortTempDir(t)
-	// A port that is free now may be taken a moment later by a test beside this one; then another is tried.
+	// A port that is free now may be taken a moment later by a connection; then another is tried.
 	for attempt := 1; ; attempt++ {
 		s, err := startOnce(t, binary, home, config)
 		if err != nil && attempt < 5 && strings.Contains(err.Error(), "address already in use") {
@@ -129,7 +129,7 @@ func TryStart(t testing.TB, config Config) (*Server, error) {
 
 func startOnce(t testing.TB, binary, home string, config Config) (*Server, error) {
 	t.Helper()
-	address := "127.0.0.1:" + freePort(t)
+	address := "127.0.0.1:" + FreePort(t)
 	s := &Server{
 		URL:    "http://" + address,
 		Root:   config.Root,
@@ -413,15 +413,28 @@ func shortTempDir(t testing.TB) string {
 	return dir
 }
 
-func freePort(t testing.TB) string {
+// FreePort is a port that is the test's own until its end. That it is free now does not suffice: Caddy listens with
+// SO_REUSEPORT, so that two servers which are given the same port both start, and answer each other's requests.
+func FreePort(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(listener.Addr().String())
+		// A name that other test binaries see, too, and that goes with the process.
+		mark, err := net.Listen("unix", "@igor-test-port-"+port)
+		listener.Close()
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { mark.Close() })
+		return port
 	}
-	defer listener.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return port
 }
 
 func indent(text string) string {
