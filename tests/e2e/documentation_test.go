@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/igor-php/igor/tests/e2e/harness"
 )
@@ -63,31 +62,27 @@ func TestREADMEExample(t *testing.T) {
 	}
 }
 
-// The guide's worker with an event loop: many tasks in one thread, each on its time, cancelled ones let go.
+// The guide's worker with an event loop: many tasks in one thread, each on its time, cancelled ones let go. Those that end
+// beside one that takes an hour show it, however slow the machine is.
 func TestGuideEventLoopWorker(t *testing.T) {
 	t.Parallel()
 	s := harness.StartSite(t, `php_server {
 		worker alarm.php 1 {
 			name alarm
 			background
+			stop_grace 1m
 		}
 	}`, harness.Files{
 		"alarm.php": fencedBlock(t, "docs/guide.md", "php", "'ring'"),
 		"index.php": `<?php
 			$send = fn(float $seconds) => Igor\Worker::send('alarm', ['seconds' => $seconds]);
 			$never = $send(3600);
-			$tasks = [$send(0.6), $send(0.5), $send(0.4)];
+			echo implode(' ', Igor\Task::all([$send(0.6), $send(0.5), $send(0.4)]));
 			$never->cancel();
-			$begin = microtime(true);
-			echo implode(' ', Igor\Task::all($tasks)), ' ', Igor\Worker::send('alarm', ['seconds' => 0])->await();`,
+			echo ' ', $send(0)->await();`,
 	})
-	got := s.Get("/").MustBe(200, "ring ring ring ring")
-	if got.Took > 1400*time.Millisecond {
-		t.Errorf("three tasks of about half a second took %s: one after the other", got.Took)
-	}
-	if took := s.Stop(); took > 4*time.Second {
-		t.Errorf("the worker did not see its stop: %s", took)
-	}
+	s.Get("/").MustBe(200, "ring ring ring ring")
+	s.Stop() // fails the test when the worker does not see it
 }
 
 // The guide's worker on the functions: completes what went well, and is told apart when it did not.
