@@ -44,10 +44,13 @@ function perform($stream, array $payload): bool
                 'getenv' => getenv('WORKER_ENV'),
             ]);
             return true;
-        case 'span': // when it worked, by the machine's own clock
-            $begin = hrtime(true);
-            usleep((int) ($payload['seconds'] * 1e6));
-            frankenphp_worker_task_update($stream, ['begin' => $begin, 'end' => hrtime(true)]);
+        case 'meet': // until another task has come to the same file
+            file_put_contents($payload['file'], '.', FILE_APPEND);
+            for ($i = 0; $i < 10000 && filesize($payload['file']) < 2; ++$i) {
+                usleep(1000);
+                clearstatcache();
+            }
+            frankenphp_worker_task_update($stream, ['met' => filesize($payload['file']) === 2]);
             return true;
         case 'gate': // until the test opens the named pipe
             frankenphp_worker_task_update($stream, ['at the gate' => true]);
