@@ -17,7 +17,7 @@ func TestObjectAPI(t *testing.T) {
 			`"Igor\\TaskFailed: UncaughtException: DomainException: thrown on purpose in "`},
 		{"cancel", `$t = Igor\Worker::send('jobs', ['do' => 'until cancelled', 'file' => $f = temporary()]); $t->read(); $t->cancel();
 			return [written($f), $t->state()->name];`, `["cancelled","Cancelled"]`},
-		{"deadline", `$t = Igor\Worker::send('jobs', ['do' => 'until cancelled', 'file' => $f = temporary()], deadline: 0.05);
+		{"deadline", `$t = Igor\Worker::send('jobs', ['do' => 'until cancelled', 'file' => $f = temporary()], deadline: 2);
 			return [str_starts_with(thrown(fn() => $t->await()), 'Igor\TaskFailed: Deadline'), written($f), $t->state()->name];`, `[true,"cancelled","TimedOut"]`},
 		{"all", `$tasks = []; foreach (['a', 'b', 'c'] as $k) $tasks[$k] = Igor\Worker::send('jobs', ['do' => 'value', 'value' => $k]);
 			return Igor\Task::all($tasks);`, `{"a":"a","b":"b","c":"c"}`},
