@@ -69,7 +69,7 @@ func TestClientGone(t *testing.T) {
 	settled := func() pool {
 		t.Helper()
 		var p pool
-		harness.EventuallyWithin(t, time.Minute, "nothing is left", func() error {
+		harness.Eventually(t, "nothing is left", func() error {
 			if p = poolOf(t, s, "endless"); len(p.Tasks) != 0 || p.Queue.Length+p.Queue.BlockedSenders != 0 || p.states()["idle"] != 2 {
 				return fmt.Errorf("%+v", p)
 			}

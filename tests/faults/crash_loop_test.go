@@ -72,10 +72,9 @@ func TestCrashLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Get("/crash.php?exit").MustContain(200, "Exited: ")
-	s.WaitLogFor("the breaker opens", func(e harness.Entry) bool {
+	opened := at(t, s.WaitLogFor("the breaker opens", func(e harness.Entry) bool {
 		return e.Message == "background worker keeps failing, its breaker is open" && e.Field("worker") == "crasher"
-	})
-	opened := time.Now()
+	}))
 	breaker("open")
 	var pauses []float64
 	for _, e := range s.Log.Entries() {
@@ -117,7 +116,7 @@ func TestCrashLoop(t *testing.T) {
 	if err := writeFile(held); err != nil {
 		t.Fatal(err)
 	}
-	harness.EventuallyWithin(t, time.Minute, "the next try", func() error {
+	harness.Eventually(t, "the next try", func() error {
 		if p := poolOf(t, s, "crasher"); p.Breaker != "half_open" {
 			return fmt.Errorf("the breaker is %s", p.Breaker)
 		}
@@ -143,7 +142,7 @@ func TestCrashLoop(t *testing.T) {
 	if err := os.Remove(broken); err != nil {
 		t.Fatal(err)
 	}
-	harness.EventuallyWithin(t, time.Minute, "recovery", func() error {
+	harness.Eventually(t, "recovery", func() error {
 		if p := poolOf(t, s, "crasher"); p.Breaker != "closed" {
 			return fmt.Errorf("the breaker is %s", p.Breaker)
 		}

@@ -83,7 +83,7 @@ func (l *load) awaitMore() {
 	l.t.Helper()
 	for kind, name := range loadKinds {
 		was := l.served[kind].Load()
-		harness.EventuallyWithin(l.t, loadPatience, "another "+name, func() error {
+		harness.Eventually(l.t, "another "+name, func() error {
 			if now := l.served[kind].Load(); now < was+2 {
 				return fmt.Errorf("%d are served, there were %d", now, was)
 			}

@@ -220,7 +220,7 @@ func (s *Server) awaitOneListener() {
 		s.t.Fatal(err)
 	}
 	local := fmt.Sprintf(":%04X", port)
-	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	Eventually(s.t, "the end of the old listener", func() error {
 		listeners := 0
 		for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 			data, err := os.ReadFile(table)
@@ -234,13 +234,11 @@ func (s *Server) awaitOneListener() {
 				}
 			}
 		}
-		if listeners <= 1 {
-			break
+		if listeners > 1 {
+			return fmt.Errorf("%d listeners on port %d", listeners, port)
 		}
-		if time.Now().After(limit) {
-			s.t.Fatalf("%d listeners on port %d, 20 s after a reload", listeners, port)
-		}
-	}
+		return nil
+	})
 	s.client.CloseIdleConnections()
 }
 

@@ -114,8 +114,7 @@ func (l *Log) Find(text string) []Entry {
 	return found
 }
 
-// Wait returns the first entry whose message contains a text, and fails the test when none came
-// within 10 seconds.
+// WaitLog returns the first entry whose message contains a text, and fails the test when none comes.
 func (s *Server) WaitLog(text string) Entry {
 	s.t.Helper()
 	return s.WaitLogFor(text, func(e Entry) bool { return strings.Contains(e.Message, text) })
@@ -127,8 +126,8 @@ func (s *Server) WaitLogFor(what string, match func(Entry) bool) Entry {
 	select {
 	case e := <-s.Log.notify(match):
 		return e
-	case <-time.After(10 * time.Second):
-		s.t.Fatalf("no log entry with %s within 10 s; the log:\n%s", what, s.Log.Tail(60))
+	case <-time.After(patience):
+		s.t.Fatalf("no log entry with %s within %s; the log:\n%s", what, patience, s.Log.Tail(60))
 		return Entry{}
 	}
 }

@@ -11,14 +11,11 @@ import (
 	"time"
 )
 
+// patience is for what must come, however much else the machine has to do.
+const patience = time.Minute
+
 // Eventually tries until it works, for what the server does at its own time and tells nobody of.
 func Eventually(t testing.TB, what string, try func() error) {
-	t.Helper()
-	EventuallyWithin(t, 20*time.Second, what, try)
-}
-
-// EventuallyWithin is Eventually for what may take longer.
-func EventuallyWithin(t testing.TB, patience time.Duration, what string, try func() error) {
 	t.Helper()
 	limit := time.Now().Add(patience)
 	for {
@@ -102,8 +99,8 @@ func (g *Gate) AwaitReader(t testing.TB) *os.File {
 	select {
 	case file := <-opened:
 		return file
-	case <-time.After(20 * time.Second):
-		t.Fatal("no script came to the gate within 20 s")
+	case <-time.After(patience):
+		t.Fatalf("no script came to the gate within %s", patience)
 		return nil
 	}
 }
