@@ -330,7 +330,7 @@ func (s *Server) stop() (time.Duration, error) {
 		return time.Since(begin), fmt.Errorf("not over after %s; threads:\n%s\nits log:\n%s",
 			s.config.StopWithin, dump, s.Log.Tail(300))
 	}
-	took := time.Since(begin)
+	took := s.ended.Sub(begin) // not until the last child that a script left behind has let go of the log
 	var failure *exec.ExitError
 	if errors.As(s.exitErr, &failure) {
 		return took, fmt.Errorf("%v; its log:\n%s", s.exitErr, s.Log.Tail(120))
