@@ -149,7 +149,8 @@ func (p page) fixedRate(s *server, perSecond float64, duration time.Duration) (*
 	defer attacker.Stop()
 	var results []*vegeta.Result
 	began := time.Now().Add(time.Hour)
-	for result := range attacker.Attack(vegeta.NewStaticTargeter(target), rate, duration, p.path) {
+	pace := inFull{rate, uint64(perSecond * duration.Seconds())}
+	for result := range attacker.Attack(vegeta.NewStaticTargeter(target), pace, 0, p.path) {
 		if result.Code != http.StatusOK || string(result.Body) != p.answer {
 			return nil, fmt.Errorf("%s %s: status %d, %s: %.300q\n%s", s.brand.label, p.path, result.Code, result.Error, result.Body, s.logTail())
 		}
@@ -172,6 +173,19 @@ func (p page) fixedRate(s *server, perSecond float64, duration time.Duration) (*
 	r.numbers["wanted rate"] = perSecond
 	r.numbers["cpu"] = float64((after - before).Microseconds()) / float64(len(results))
 	return r, nil
+}
+
+// inFull ends with a number of requests and not with the time: those that are late at the end are sent all the same.
+type inFull struct {
+	vegeta.Pacer
+	requests uint64
+}
+
+func (p inFull) Pace(elapsed time.Duration, sent uint64) (wait time.Duration, stop bool) {
+	if sent >= p.requests {
+		return 0, true
+	}
+	return p.Pacer.Pace(elapsed, sent)
 }
 
 // due is when, after the beginning, a request is to be sent.
