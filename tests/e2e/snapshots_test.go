@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -67,7 +69,7 @@ func TestSnapshotsUnderLoad(t *testing.T) {
 }
 
 // The first readers wait for the first snapshot; when the script dies before it, each of them is told of
-// what the script died.
+// what the script died. One that has come, and does not wait yet, hears of the next time.
 func TestFirstReadersOfASnapshot(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -83,21 +85,27 @@ func TestFirstReadersOfASnapshot(t *testing.T) {
 	slow, dies := newGate(t), newGate(t)
 	s := harness.Start(t, harness.Config{
 		Global: "igor {\n num_threads 40\n}",
-		Site:   "php_server {\n" + backgroundWorker("slow", "slow.php") + backgroundWorker("dies", "dies.php", "restart_backoff 10m 10m") + "}",
+		Site:   "php_server {\n" + backgroundWorker("slow", "slow.php") + backgroundWorker("dies", "dies.php", "restart_backoff 1s 1s", "max_consecutive_failures -1") + "}",
 		Files: harness.Files{
 			"index.php": reader,
 			"slow.php": fmt.Sprintf(`<?php file_get_contents('%s'); frankenphp_worker_set_vars(['slow' => 'ready']);
 				while (Igor\Worker::current()->receive());`, slow.path),
-			"dies.php": fmt.Sprintf("<?php\nfile_get_contents('%s');\nthrow new DomainException('no database');", dies.path),
+			"dies.php": fmt.Sprintf(`<?php
+				$time = filesize(__DIR__ . '/died'); file_put_contents(__DIR__ . '/died', '.', FILE_APPEND); if ($time === 0) file_get_contents('%s');
+				throw new DomainException("no database, time $time");`, dies.path),
+			"died": "",
 		},
 	})
+	var mutex sync.Mutex
+	told := map[string]bool{} // the times that readers heard of
+	number := regexp.MustCompile(`time \d+`)
 	for _, c := range []struct {
 		worker string
 		gate   *gate
 		want   string
 	}{
 		{"slow", slow, `{"slow":"ready"}`},
-		{"dies", dies, "RuntimeException: background worker exited without completing the task <- UncaughtException, DomainException, no database, dies.php, 3, 255"},
+		{"dies", dies, "RuntimeException: background worker exited without completing the task <- UncaughtException, DomainException, no database, time N, dies.php, 3, 255"},
 	} {
 		opened := make(chan struct{})
 		go func() {
@@ -106,11 +114,18 @@ func TestFirstReadersOfASnapshot(t *testing.T) {
 			c.gate.awaitReader(t).Close()
 		}()
 		parallel(40, func(i int) {
-			if r, err := s.TryGet("/?w=" + c.worker); err != nil || r.Body != c.want {
+			r, err := s.TryGet("/?w=" + c.worker)
+			if err != nil || number.ReplaceAllString(r.Body, "time N") != c.want {
 				t.Errorf("reader %d of %s: %q, %v; want %q", i, c.worker, r.Body, err, c.want)
 			}
+			mutex.Lock()
+			defer mutex.Unlock()
+			told[number.FindString(r.Body)] = true
 		})
 		<-opened
+	}
+	if len(told) > 5 { // all who wait hear of it at once; those of the snapshot of none
+		t.Errorf("forty readers were told of %v", told)
 	}
 }
 
