@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -26,6 +27,18 @@ func backgroundWorker(name, file string, lines ...string) string {
 func eventually(t testing.TB, what string, try func() error) {
 	t.Helper()
 	harness.Eventually(t, what, try)
+}
+
+// awaitAnswer asks until a thread is free that is about to be: an answer comes before the end of its request, and where
+// max_wait_time is short the next one need not wait so long.
+func awaitAnswer(t testing.TB, s *harness.Server, path, body string) {
+	t.Helper()
+	eventually(t, path+" answers again", func() error {
+		if r := s.Get(path); r.Status != http.StatusOK || r.Body != body {
+			return fmt.Errorf("%d %q", r.Status, r.Body)
+		}
+		return nil
+	})
 }
 
 func awaitFile(t testing.TB, path, content string) { t.Helper(); harness.AwaitFile(t, path, content) }

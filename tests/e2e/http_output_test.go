@@ -294,7 +294,7 @@ func TestMaxWaitTime(t *testing.T) {
 	if r := <-done; r.Status != 200 || r.Body != "done" {
 		t.Errorf("the request that ran got %d %q", r.Status, r.Body)
 	}
-	s.Get("/quick.php").MustBe(200, "quick")
+	awaitAnswer(t, s, "/quick.php", "quick")
 }
 
 // Files beside the scripts, and what must not be served.

@@ -250,8 +250,8 @@ func TestManyMoreClientsThanThreads(t *testing.T) {
 		}
 		held.Close()
 		(<-done).MustBe(200, "answered")
+		awaitAnswer(t, s, path, "answered")
 	}
-	alive(t, s)
 }
 
 // Headers, variables and files have bounds, whoever counts them.

@@ -94,7 +94,7 @@ func TestWorkerSettings(t *testing.T) {
 	if r := <-answered; r.Status != http.StatusOK || r.Body != "done" {
 		t.Errorf("the request that held the worker got %d %q", r.Status, r.Body)
 	}
-	s.Get("/busy.php").MustBe(http.StatusOK, "done")
+	awaitAnswer(t, s, "/busy.php", "done")
 }
 
 // allForms has every directive there is.
