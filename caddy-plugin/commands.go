@@ -12,8 +12,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
-
-	"github.com/igor-php/igor/caddy-plugin/bridge"
 )
 
 func init() {
@@ -62,15 +60,9 @@ With --watch they are restarted when files change: --watch alone for PHP files a
 	})
 }
 
+// cmdPHPCLI is for help, and for who writes something before the command: bridge/php_cli.c runs it before Go begins.
 func cmdPHPCLI(caddycmd.Flags) (int, error) {
-	args := os.Args[2:] // behind "igor php-cli"
-	if len(args) == 0 {
-		return caddy.ExitCodeFailedStartup, errors.New(`php-cli: no script given; write "igor php-cli script.php", or "igor php-cli -r 'code'"`)
-	}
-	status := bridge.RunCLI(append([]string{os.Args[0]}, args...))
-	// PHP has written its own output; nothing of Caddy's belongs behind it.
-	os.Exit(status)
-	return status, nil
+	return caddy.ExitCodeFailedStartup, errors.New(`php-cli must be the first argument; write "igor php-cli script.php"`)
 }
 
 func cmdPHPServer(fs caddycmd.Flags) (int, error) {

@@ -49,6 +49,7 @@ void Pool::move_home(std::weak_ptr<Scope> home) {
 void Pool::count_accepted(Task& task) {
   std::lock_guard lock(task.mutex_);
   task.counted_ = true;
+  if (task.time_limit_ > Duration::zero()) task.deadline_ = after(now(), task.time_limit_);
   counters_->accepted.fetch_add(1, std::memory_order_relaxed);
   counters_->payload_bytes.fetch_add(task.payload_size(), std::memory_order_relaxed);
   if (options_.observer) options_.observer(task, "accept");
@@ -239,6 +240,7 @@ Pool::Sent Pool::send(Payload payload, TimePoint deadline, Interrupt* interrupt,
   Sent sent;
   sent.task = Ref<Task>::adopt(new Task(shared_from_this(), std::move(payload), options_.updates, std::move(origin)));
   Task& task = *sent.task;
+  task.time_limit_ = task_timeout == Duration::zero() ? options_.task_timeout : task_timeout;
 
   Pool* at = this;
   Lock lock = lock_in_charge(at);
@@ -260,10 +262,9 @@ Pool::Sent Pool::send(Payload payload, TimePoint deadline, Interrupt* interrupt,
   lock.unlock();
   if (to_notify != nullptr) to_notify->notify();
 
-  if (task_timeout == Duration::zero()) task_timeout = options_.task_timeout;
-  if (task_timeout > Duration::zero()) {
-    const Timers::Id timer =
-        Timers::global().schedule(after(now(), task_timeout), [held = sent.task] { held->time_out(); });
+  if (task.time_limit_ > Duration::zero()) {
+    // From its acceptance, however long ago that was: this thread may have been woken late.
+    const Timers::Id timer = Timers::global().schedule(task.deadline_, [held = sent.task] { held->time_out(); });
     if (timer == 0) {
       // Nobody would ever end it.
       task.cancel();

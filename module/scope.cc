@@ -65,6 +65,11 @@ std::shared_ptr<Pool> Scope::pool(PoolKind kind, std::string_view name) {
   return place == pools.end() ? nullptr : place->second;
 }
 
+bool Scope::has_catch_all() {
+  std::shared_lock lock(mutex_);
+  return catch_all_.has_value();
+}
+
 bool Scope::has_workers() {
   std::shared_lock lock(mutex_);
   return !pools_.empty() || catch_all_.has_value();
@@ -79,7 +84,11 @@ Scope::Lookup Scope::find(std::string_view name, std::shared_ptr<Pool>& pool) {
 
 Scope::Lookup Scope::find_here(std::string_view name, std::shared_ptr<Pool>& pool) {
   if ((pool = this->pool(PoolKind::Tasks, name))) return Lookup::Found;
-  if (fallback_ && (pool = fallback_->pool(PoolKind::Tasks, name))) return Lookup::Found;
+  if (fallback_ && (pool = fallback_->pool(PoolKind::Tasks, name))) {
+    // What the fallback's catch-all has made for another scope is no listed name: this scope's own goes before it.
+    if (!pool->options().catch_all || !has_catch_all()) return Lookup::Found;
+    pool = nullptr;
+  }
   const Lookup here = make_from_catch_all(name, pool);
   if (here != Lookup::NoSuchWorker) return here;
   if (fallback_) {

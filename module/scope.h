@@ -90,6 +90,7 @@ class Scope : public std::enable_shared_from_this<Scope> {
   size_t attached_count() noexcept;
   std::shared_ptr<Pool> attached(size_t index) noexcept;
   bool has_workers();
+  bool has_catch_all();
   bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
   Lookup find_here(std::string_view name, std::shared_ptr<Pool>& pool);
 

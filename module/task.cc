@@ -128,7 +128,7 @@ Task::UpdateResult Task::update(Payload update, Interrupt* interrupt) noexcept {
     // Before the conditions, not after: draining is not under this lock, so its notification may come
     // between a look at it and a later ticket, and would be slept through.
     const Wakeup::Ticket ticket = worker_wakeup_.ticket();
-    if (ended()) return UpdateResult::Closed;
+    if (ended() || end_if_late(lock)) return UpdateResult::Closed;
     if (!updates_.full()) break;
     if (slot_ != nullptr && slot_->stopping()) return UpdateResult::Draining;
     if (interrupted(interrupt)) return UpdateResult::Interrupted;
@@ -148,8 +148,29 @@ Task::UpdateResult Task::update(Payload update, Interrupt* interrupt) noexcept {
 
 bool Task::complete(Payload result) noexcept {
   std::unique_lock lock(mutex_);
+  if (end_if_late(lock)) return false;
   if (!ended()) result_ = std::move(result);
   return end(lock, TaskState::Completed);
+}
+
+bool Task::closed() noexcept {
+  std::unique_lock lock(mutex_);
+  return ended() || end_if_late(lock);
+}
+
+// The timer comes for those whose worker does not look, and under load it comes late.
+bool Task::end_if_late(std::unique_lock<Mutex>& lock) noexcept {
+  if (deadline_ == TimePoint{} || ended() || now() < deadline_) return false;
+  explain_late();
+  WorkerSlot* const slot = slot_;
+  end(lock, TaskState::TimedOut);
+  if (slot != nullptr) slot->pool().overdue(*slot, *this);  // its worker may go on with it all the same
+  return true;
+}
+
+void Task::explain_late() noexcept {
+  failure_.reason = Reason::Deadline;
+  failure_.explain({"the task's time ran out"});
 }
 
 bool Task::fail(Failure failure) noexcept {
@@ -160,10 +181,7 @@ bool Task::fail(Failure failure) noexcept {
 
 bool Task::time_out() noexcept {
   std::unique_lock lock(mutex_);
-  if (!ended()) {
-    failure_.reason = Reason::Deadline;
-    failure_.explain({"the task's time ran out"});
-  }
+  if (!ended()) explain_late();
   deadline_timer_ = 0;  // it is what called
   const bool was_pending = state() == TaskState::Pending;
   WorkerSlot* const slot = slot_;
@@ -174,8 +192,8 @@ bool Task::time_out() noexcept {
 }
 
 bool Task::start(WorkerSlot& slot) {
-  std::lock_guard lock(mutex_);
-  if (state() != TaskState::Pending) return false;
+  std::unique_lock lock(mutex_);
+  if (state() != TaskState::Pending || end_if_late(lock)) return false;
   state_.store(TaskState::Running, std::memory_order_release);
   slot_ = &slot;
   pool_->count_start(*this);

@@ -97,8 +97,11 @@ class Task final : public RefCounted<Task> {
   // Blocks while the FIFO is full; ends that wait with Closed (the task has ended), Draining (the pool
   // is to stop) or Interrupted.
   UpdateResult update(Payload update, Interrupt* interrupt) noexcept;
-  bool complete(Payload result) noexcept;  // false: it had ended already
+  // False: it had ended already, or its deadline is over: then it has timed out.
+  bool complete(Payload result) noexcept;
   bool fail(Failure failure) noexcept;
+  // Whether nobody waits for an answer any more. Looks at the clock itself: the timer may be late.
+  bool closed() noexcept;
   // For the worker's stream: readable iff the task ended by another's doing.
   int worker_fd();
 
@@ -119,6 +122,9 @@ class Task final : public RefCounted<Task> {
 
   // Takes the transition if the task has not ended yet; with the lock held on entry, not on return.
   bool end(std::unique_lock<Mutex>& lock, TaskState state) noexcept;
+  // Ends the task if its deadline is over. With the lock, which is let go of when that ended it.
+  bool end_if_late(std::unique_lock<Mutex>& lock) noexcept;
+  void explain_late() noexcept;
 
   // The pool whose lock guards the links: pool(), or one that succeeded it. Changed under the old holder's lock.
   Pool* holder() const noexcept { return holder_.load(std::memory_order_acquire); }
@@ -136,6 +142,8 @@ class Task final : public RefCounted<Task> {
   TimePoint started_{};                          // claimed
   TimePoint ended_at_{};
   WorkerSlot* slot_ = nullptr;   // while Running; slots live as long as the pool
+  Duration time_limit_{};        // from acceptance; 0: none. Constant once the task was submitted
+  TimePoint deadline_{};         // known with acceptance; TimePoint{}: none
   uint64_t deadline_timer_ = 0;  // 0: none
   UpdateFifo updates_;
   Payload payload_;

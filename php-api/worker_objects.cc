@@ -154,7 +154,7 @@ ZEND_METHOD(Igor_Job, fail) {
 ZEND_METHOD(Igor_Job, isCancelled) {
   ZEND_PARSE_PARAMETERS_NONE();
   php_stream* const stream = open_stream(Z_OBJ_P(ZEND_THIS));
-  RETURN_BOOL(stream != nullptr && task_of_stream(stream)->ended());
+  RETURN_BOOL(stream != nullptr && task_of_stream(stream)->closed());
 }
 
 ZEND_METHOD(Igor_Job, stream) {

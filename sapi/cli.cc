@@ -36,8 +36,14 @@ namespace {
 std::atomic<bool> in_cli_mode{false};
 
 // What $_SERVER says of the script; set before request startup, constant after it.
-std::string script_name;
-std::string script_path;
+struct ScriptNames {
+  std::string name;
+  std::string path;  // empty: it comes from standard input
+};
+ScriptNames& script() {
+  static auto* const names = new ScriptNames;
+  return *names;
+}
 
 // --- Output of workers --------------------------------------------------------------------------------
 
@@ -161,9 +167,9 @@ void perform(const CliOptions& options, zend_file_handle* file) {
       break;
     case Mode::Lint:
       if (php_lint_script(file) == SUCCESS) {
-        zend_printf("No syntax errors detected in %s\n", script_name.c_str());
+        zend_printf("No syntax errors detected in %s\n", script().name.c_str());
       } else {
-        zend_printf("Errors parsing %s\n", script_name.c_str());
+        zend_printf("Errors parsing %s\n", script().name.c_str());
         EG(exit_status) = 255;
       }
       break;
@@ -218,15 +224,15 @@ int run_request(PhpThread& thread, const CliOptions& options) {
   if (needs_file && !open_script(options, &file)) return 1;
 
   char resolved[PATH_MAX];
-  script_name = options.script.empty() ? "Standard input code" : options.script;
-  script_path = options.script.empty()                                  ? ""
+  script().name = options.script.empty() ? "Standard input code" : options.script;
+  script().path = options.script.empty()                                  ? ""
                 : realpath(options.script.c_str(), resolved) != nullptr ? resolved
                                                                         : options.script;
-  std::vector<char*> arguments{script_name.data()};
+  std::vector<char*> arguments{script().name.data()};
   arguments.insert(arguments.end(), options.arguments.begin(), options.arguments.end());
   SG(request_info).argc = static_cast<int>(arguments.size());
   SG(request_info).argv = arguments.data();
-  SG(request_info).path_translated = script_path.empty() ? script_name.data() : script_path.data();
+  SG(request_info).path_translated = script().path.empty() ? script().name.data() : script().path.data();
   SG(server_context) = &thread;
 
   const pid_t process = getpid();
@@ -416,10 +422,10 @@ void register_cli_variables(zval* variables) {
     php_register_variable_safe(name, value.data(), value.size(), variables);
   };
   const std::string empty;
-  add("PHP_SELF", script_name);
-  add("SCRIPT_NAME", script_name);
-  add("SCRIPT_FILENAME", script_path.empty() ? empty : script_name);
-  add("PATH_TRANSLATED", script_path.empty() ? empty : script_name);
+  add("PHP_SELF", script().name);
+  add("SCRIPT_NAME", script().name);
+  add("SCRIPT_FILENAME", script().path.empty() ? empty : script().name);
+  add("PATH_TRANSLATED", script().path.empty() ? empty : script().name);
   add("DOCUMENT_ROOT", empty);
 }
 

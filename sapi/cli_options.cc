@@ -150,6 +150,7 @@ bool parse_cli_options(int argc, char** argv, CliOptions& options, std::string& 
 std::string cli_usage(const char* program) {
   std::string name = program;
   if (const size_t slash = name.rfind('/'); slash != std::string::npos) name.erase(0, slash + 1);
+  if (name != "igor-php") name += " php-cli";  // a command of the server's program
   return "Usage: " + name + " [options] [-f] <file> [--] [args...]\n" + "       " + name +
          " [options] -r <code> [--] [args...]\n" + "       " + name +
          " [options] -- [args...]           (the script comes from standard input)\n"

@@ -15,7 +15,7 @@ namespace {
 
 // The threads that call in are the host's, made with the system's default stack: `ulimit -s`, or 128 KiB with
 // some C libraries, where PHP wants megabytes. Before main(), because the host makes them soon after.
-[[gnu::constructor]] void give_every_thread_room() {
+[[gnu::constructor(101)]] void give_every_thread_room() {
   pthread_attr_t attributes;
   if (pthread_getattr_default_np(&attributes) != 0) return;
   size_t now = 0;

@@ -30,7 +30,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"time"
 	"unsafe"
 
@@ -313,21 +312,6 @@ func (g Generation) Report() ([]byte, error) {
 	}
 	defer C.igor_free(unsafe.Pointer(text))
 	return C.GoBytes(unsafe.Pointer(text), C.int(size)), nil
-}
-
-// RunCLI runs a script as PHP's own command line would and returns its exit status. args[0] is the program's name. It
-// takes over the process: no engine may be started beside it.
-func RunCLI(args []string) int {
-	runtime.LockOSThread()
-	argv := make([]*C.char, len(args)+1)
-	for i, a := range args {
-		argv[i] = C.CString(a)
-	}
-	// argv must be C memory: it holds pointers.
-	size := C.size_t(len(argv)) * C.size_t(unsafe.Sizeof(argv[0]))
-	list := C.malloc(size)
-	copy(unsafe.Slice((**C.char)(list), len(argv)), argv)
-	return int(C.igor_cli_main(C.int(len(args)), (**C.char)(list)))
 }
 
 // AppendEnv packs sorted pairs for PoolOptions.Env.

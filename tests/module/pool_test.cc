@@ -310,6 +310,42 @@ TEST(Pool, TaskTimeoutEndsRunningAndQueuedTasks) {
   EXPECT_EQ(pool->counters().timed_out, 2u);
 }
 
+TEST(Pool, ATimeoutIsKeptAlsoWhenTheTimersAreLate) {
+  Gate busy, go_on;
+  Timers::global().schedule(now(), [&] {
+    busy.open();
+    go_on.wait();
+  });
+  busy.wait();
+  const auto late = [](Task& task) { return now() >= after(task.created(), milliseconds(50)); };
+  FakeHost host([&](Script& script) {
+    while (Ref<Task> task = script.receive()) {
+      test::eventually([&] { return late(*task); });
+      const std::string how = text_of(task->payload());
+      if (how == "completes") {
+        EXPECT_FALSE(task->complete(Payload()));
+      } else if (how == "updates") {
+        EXPECT_EQ(task->update(test::payload_of("x"), nullptr), Task::UpdateResult::Closed);
+      } else {
+        EXPECT_TRUE(task->closed());
+      }
+      script.slot.release(*task);
+    }
+    return test::clean_end();
+  });
+  PoolOptions options = options_of(1, 1);
+  options.task_timeout = milliseconds(30);
+  TestPool pool(options, host);
+  for (const char* how : {"completes", "updates", "looks"}) {
+    const Pool::Sent sent = test::send(*pool, how);
+    EXPECT_EQ(test::end_of(*sent.task), ReadResult::Failed);
+    EXPECT_EQ(sent.task->state(), TaskState::TimedOut);
+    EXPECT_EQ(sent.task->failure().reason, Reason::Deadline);
+  }
+  EXPECT_EQ(pool->counters().timed_out, 3u);
+  go_on.open();
+}
+
 TEST(Pool, ATasksOwnTimeoutReplacesThePools) {
   Gate release, holding;
   FakeHost host(hold_first_until(release, &holding));

@@ -104,6 +104,18 @@ TEST_F(ScopeTest, AListedNameInTheFallbackGoesBeforeTheOwnCatchAll) {
   EXPECT_EQ(found->home(), server);
 }
 
+TEST_F(ScopeTest, WhatTheFallbacksCatchAllHasMadeForOthersIsNoListedName) {
+  const auto other = std::make_shared<Scope>("other", global, host);
+  add(*global, named(""));
+  add(*server, named(""));
+  ASSERT_EQ(find(other, "w"), Lookup::Found);
+  EXPECT_EQ(found->home(), global);
+  ASSERT_EQ(find(server, "w"), Lookup::Found);
+  EXPECT_EQ(found->home(), server) << "whoever asks first makes no difference";
+  ASSERT_EQ(find(other, "w"), Lookup::Found);
+  EXPECT_EQ(found->home(), global);
+}
+
 TEST_F(ScopeTest, TheFallbacksCatchAllComesLast) {
   add(*global, named(""));
   ASSERT_EQ(find(server, "w"), Lookup::Found);

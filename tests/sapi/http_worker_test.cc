@@ -602,15 +602,15 @@ TEST_F(HttpWorkers, AClientThatLeavesDisturbsNobodyElse) {
   serve();
   const std::string out = directory_ + "/left";
   Request leaves = request(
-      "ignore_user_abort(true); do { echo str_repeat('x', 1000); flush(); usleep(100); } while "
+      "do { echo str_repeat('x', 1000); flush(); usleep(100); } while "
       "(!connection_aborted()); file_put_contents('" +
       out + "', 'seen');");
   leaves.on_event = [](igor_handle handle, const igor_event&) { return igor_request_abort(handle) != IGOR_OK; };
   run(leaves);
   EXPECT_EQ(content(out), "seen");
-  EXPECT_EQ(body("echo connection_status(), connection_aborted(), ignore_user_abort();"), "000");
-  // Without ignore_user_abort() the script is ended, as anywhere; a new one serves the next.
-  leaves = request("for (;;) { echo str_repeat('x', 1000); flush(); usleep(100); }");
+  EXPECT_EQ(body("echo connection_status(), connection_aborted(), ignore_user_abort();"), "001");
+  // Who does not want that is ended, as anywhere; a new script serves the next.
+  leaves = request("ignore_user_abort(false); for (;;) { echo str_repeat('x', 1000); flush(); usleep(100); }");
   leaves.on_event = [](igor_handle handle, const igor_event&) { return igor_request_abort(handle) != IGOR_OK; };
   run(leaves);
   EXPECT_EQ(ask("echo 'fine';").body, "fine");
