@@ -31,6 +31,7 @@ type backend interface {
 	OpenScope(g bridge.Generation, label string, global bool) (bridge.Scope, error)
 	AddPool(s bridge.Scope, o *bridge.PoolOptions) (bridge.Pool, error)
 	StartGeneration(g bridge.Generation) error
+	HandOverGeneration(g bridge.Generation) error
 	CloseGeneration(g bridge.Generation) error
 	RestartPool(p bridge.Pool) error
 }
@@ -54,9 +55,10 @@ func (library) OpenScope(g bridge.Generation, label string, global bool) (bridge
 func (library) AddPool(s bridge.Scope, o *bridge.PoolOptions) (bridge.Pool, error) {
 	return s.AddPool(o)
 }
-func (library) StartGeneration(g bridge.Generation) error { return g.Start() }
-func (library) CloseGeneration(g bridge.Generation) error { return g.Close() }
-func (library) RestartPool(p bridge.Pool) error           { return p.Control(bridge.Restart) }
+func (library) StartGeneration(g bridge.Generation) error    { return g.Start() }
+func (library) HandOverGeneration(g bridge.Generation) error { return g.HandOver() }
+func (library) CloseGeneration(g bridge.Generation) error    { return g.Close() }
+func (library) RestartPool(p bridge.Pool) error              { return p.Control(bridge.Restart) }
 
 // theBackend is what engines are made of.
 var theBackend backend = library{}

@@ -97,7 +97,8 @@ func (b *fakeBackend) StartGeneration(g bridge.Generation) error {
 
 func (b *fakeBackend) RestartPool(p bridge.Pool) error { return b.call("restart %d", p) }
 
-func (b *fakeBackend) CloseGeneration(g bridge.Generation) error { return b.call("close %d", g) }
+func (b *fakeBackend) HandOverGeneration(g bridge.Generation) error { return b.call("hand over %d", g) }
+func (b *fakeBackend) CloseGeneration(g bridge.Generation) error    { return b.call("close %d", g) }
 
 // fakeApp is an App as it is after Provision, without Caddy around it.
 func fakeApp(workers ...WorkerConfig) *App {
@@ -139,7 +140,7 @@ func TestLifeWithoutHTTP(t *testing.T) {
 	if err := a.Cleanup(); err != nil {
 		t.Fatal(err)
 	}
-	wantCalls(t, b, "engine start", "open 1", "scope 1 global true", "pool w", "start 1", "close 1", "engine stop")
+	wantCalls(t, b, "engine start", "open 1", "scope 1 global true", "pool w", "start 1", "hand over 1", "close 1", "engine stop")
 }
 
 func TestReloadKeepsTheEngine(t *testing.T) {
@@ -159,7 +160,7 @@ func TestReloadKeepsTheEngine(t *testing.T) {
 	_ = first.Cleanup()
 	<-first.load.retired
 	wantCalls(t, b, "engine start", "open 1", "scope 1 global true", "pool w", "start 1",
-		"open 2", "scope 2 global true", "pool w", "start 2", "close 1")
+		"open 2", "scope 2 global true", "pool w", "start 2", "hand over 1", "close 1")
 	var settings []string
 	for _, e := range logs.All() {
 		settings = append(settings, fmt.Sprint(e.ContextMap()["setting"]))
@@ -255,8 +256,8 @@ func TestEngineFollowsEngine(t *testing.T) {
 	}
 	_ = second.Stop()
 	<-second.load.retired
-	wantCalls(t, b, "engine start", "open 1", "start 1", "close 1", "engine stop",
-		"engine start", "open 2", "start 2", "close 2", "engine stop")
+	wantCalls(t, b, "engine start", "open 1", "start 1", "hand over 1", "close 1", "engine stop",
+		"engine start", "open 2", "start 2", "hand over 2", "close 2", "engine stop")
 }
 
 // fakeServer stands for Caddy's HTTP server.

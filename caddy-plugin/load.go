@@ -349,6 +349,7 @@ func (l *load) drain() {
 	l.retiring.Store(true)
 	began := time.Now()
 	if !caddy.Exiting() {
+		l.handOver()
 		patience := reloadDrain
 		if l.httpGrace > 0 {
 			patience = l.httpGrace
@@ -376,6 +377,19 @@ func (l *load) drain() {
 	}
 	if err := releaseEngine(); err != nil {
 		l.logger.Error("stopping PHP", zap.Error(err))
+	}
+}
+
+// handOver lets the workers of the new configuration, which is here to stay, take what nobody has taken here. They need not
+// wait for the requests of this one.
+func (l *load) handOver() {
+	select {
+	case <-l.booted:
+	default:
+		return // it has never served
+	}
+	if err := l.engine.backend.HandOverGeneration(l.generation); err != nil && !errors.Is(err, bridge.ErrGone) {
+		l.logger.Error("handing over to the workers of the new configuration", zap.Error(err))
 	}
 }
 

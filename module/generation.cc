@@ -73,6 +73,21 @@ std::shared_ptr<Pool> successor_in(Scope* next, const std::shared_ptr<Pool>& poo
 
 }  // namespace
 
+// Without memory they hand over when they drain.
+void Generation::hand_over() noexcept try {
+  for_each_scope([](const auto& scope) {
+    const auto next = scope->successor();
+    if (!next) return;
+    for (const auto& pool : scope->pools()) {
+      // HTTP workers have requests, which belong to the configuration that they came to.
+      if (pool->options().kind == PoolKind::Requests) continue;
+      const auto successor = next->successor_of(pool);
+      if (successor != pool) pool->hand_over(successor);
+    }
+  });
+} catch (const std::bad_alloc&) {
+}
+
 size_t Generation::close() noexcept {
   if (closed_) return 0;
   closed_ = true;

@@ -119,7 +119,7 @@ void Pool::arm_reoffer(const Lock& lock) {
 Pool::Lock Pool::lock_in_charge(Pool*& at) {
   for (;;) {
     Lock lock(at->mutex_);
-    if (!at->draining() || !at->successor_) return lock;
+    if (!at->relieved()) return lock;
     at = at->successor_.get();
   }
 }
@@ -139,7 +139,7 @@ void Pool::receive(TaskList tasks) noexcept {
   TaskList wanted, failed;
   Failure failure(Reason::Shutdown, {title(), " is shutting down"});
   Lock lock(mutex_);
-  const bool passed_on = draining() && successor_;
+  const bool passed_on = relieved();
   const bool hopeless = draining() || (supervision_.breaker_open() && !somebody_may_serve(lock));
   while (Ref<Task> task = tasks.pop_front()) {
     if (task->ended() || task->admission_ == Task::Admission::Refused) continue;
@@ -175,7 +175,7 @@ void Pool::receive(TaskList tasks) noexcept {
 
 void Pool::take_charge() noexcept {
   Lock lock(mutex_);
-  if (in_charge_ || draining()) return;
+  if (in_charge_ || draining() || relieved()) return;
   in_charge_ = true;
   if (held_back_) snapshots_->publish(std::move(held_back_));
 }
@@ -310,7 +310,7 @@ Pool::Look Pool::look(TimePoint deadline, Interrupt* interrupt) {
       lock.unlock();
       snapshots_->changed().wait(ticket, deadline, interrupt);
       lock.lock();
-    } while (!at->draining() || !at->successor_);
+    } while (!at->relieved());
     lock.unlock();
     lock = lock_in_charge(at);
   }
@@ -320,7 +320,7 @@ void Pool::publish(WorkerSlot& slot, Payload payload) {
   auto next = SnapshotStore::prepare(std::move(payload));
   Lock lock(mutex_);
   became_ready(lock, slot);
-  if (draining() && successor_) return;
+  if (relieved()) return;
   if (in_charge_) {
     snapshots_->publish(std::move(next));
   } else {

@@ -7,10 +7,11 @@
 // them, then leaves behind those that still do not end.
 //
 // Succession: a pool may be made with a predecessor, whose counters, snapshot and host_data it shares from
-// then on. When the predecessor drains in its favour, every task that no worker had claimed moves to the
-// successor, accepted ones with their deadlines, waiting senders with their places in line; who still comes
-// to the old pool is passed on. Only the pool in charge, the newest that took over, publishes snapshots: what
-// a successor publishes before that is kept back, what the old one publishes afterwards is dropped.
+// then on. When the predecessor hands over to it, at the latest when it drains in its favour, every task that no
+// worker had claimed moves to the successor, accepted ones with their deadlines, waiting senders with their places in
+// line; who still comes to the old pool is passed on. Only the pool in charge, the newest that took over, publishes
+// snapshots: what a successor publishes before that is kept back, what the old one publishes afterwards is dropped. Tasks
+// that run stay where they are, and those workers are told to stop by the drain alone.
 //
 // Holders: the scopes in whose maps the pool is; a reload may keep a pool in the old configuration's scope and
 // in the new one's. When the last lets go the pool is to drain.
@@ -78,8 +79,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Counters& counters() noexcept { return *counters_; }
   const Counters& counters() const noexcept { return *counters_; }
   bool draining() const noexcept { return draining_.load(std::memory_order_acquire); }
-  // Null unless it drains in favour of one.
-  std::shared_ptr<Pool> successor() const { return draining() ? successor_ : nullptr; }
+  // Whether another has taken over.
+  bool relieved() const noexcept { return relieved_.load(std::memory_order_acquire); }
+  // Null unless it is.
+  std::shared_ptr<Pool> successor() const { return relieved() ? successor_ : nullptr; }
 
   // --- life --------------------------------------------------------------------------------------
 
@@ -99,7 +102,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Threads that have not ended.
   uint32_t size() const;
 
-  // With a successor: in its favour. The first call counts.
+  // The successor takes over: unclaimed tasks, those that are sent from now on, snapshots. Tasks that run stay, their
+  // workers go on. The first call counts, or the drain if that came before.
+  void hand_over(std::shared_ptr<Pool> successor) noexcept;
+  // With a successor: in its favour, unless another has taken over already. The first call counts.
   void begin_drain(std::shared_ptr<Pool> successor = nullptr) noexcept;
   // After begin_drain(). Blocks for at most stop_grace and kForceTime; returns how many threads were left
   // behind. Not on a thread of the pool. Several pools end side by side: the longest grace counts, once.
@@ -272,6 +278,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   static SendResult await_admission(Lock&, Pool*& at, Task& task, TimePoint deadline, Interrupt* interrupt);
   void receive(TaskList tasks) noexcept;
   void take_charge() noexcept;
+  bool leads_here(const std::shared_ptr<Pool>& pool) const noexcept;
+  TaskList relieve(const Lock&, std::shared_ptr<Pool> successor) noexcept;
+  void pass_on(TaskList unclaimed) noexcept;
   void follows(const std::shared_ptr<Pool>& predecessor) noexcept;
   std::vector<std::shared_ptr<Pool>> predecessors();
   Ref<Task> find_own_task(uint64_t id);
@@ -289,7 +298,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::weak_ptr<Scope> home_;
 
   Atomic<bool> draining_{false};
-  std::shared_ptr<Pool> successor_;  // written before draining_ is set, never again
+  Atomic<bool> relieved_{false};
+  std::shared_ptr<Pool> successor_;  // written before relieved_ is set, never again
 
   mutable Mutex mutex_;
   Condition life_;  // a slot became ready or stopped, or the breaker opened

@@ -186,24 +186,52 @@ void Pool::refuse_waiting(const Lock& lock, SendResult why) {
   snapshots_->changed().notify();
 }
 
-void Pool::begin_drain(std::shared_ptr<Pool> successor) noexcept {
-  // In a circle tasks would go round for ever.
-  for (std::shared_ptr<Pool> one = successor; one; one = one->successor()) {
-    if (one.get() != this) continue;
-    successor = nullptr;
-    break;
+// In a circle tasks would go round for ever.
+bool Pool::leads_here(const std::shared_ptr<Pool>& pool) const noexcept {
+  for (std::shared_ptr<Pool> one = pool; one; one = one->successor()) {
+    if (one.get() == this) return true;
   }
-  Lock lock(mutex_);
-  if (draining()) return;
-  successor_ = std::move(successor);
-  draining_.store(true, std::memory_order_release);
-  drain_began_ = now();
-  if (!successor_) refuse_waiting(lock, SendResult::ShuttingDown);
+  return false;
+}
+
+// Under the lock. What nobody has claimed is in nobody's list from here on, until pass_on().
+TaskList Pool::relieve(const Lock& lock, std::shared_ptr<Pool> successor) noexcept {
+  if (!relieved() && successor) {
+    successor_ = std::move(successor);
+    relieved_.store(true, std::memory_order_release);
+  }
   TaskList unclaimed = dispatch_.take_all(lock, slots_);
-  if (successor_) {
+  if (relieved()) {
     unclaimed.for_each([&](Task& task) { task.holder_.store(successor_.get(), std::memory_order_release); });
     snapshots_->changed().notify();
   }
+  return unclaimed;
+}
+
+// Without the lock.
+void Pool::pass_on(TaskList unclaimed) noexcept {
+  successor_->follows(shared_from_this());
+  successor_->take_charge();
+  successor_->receive(std::move(unclaimed));
+}
+
+void Pool::hand_over(std::shared_ptr<Pool> successor) noexcept {
+  if (!successor || leads_here(successor)) return;
+  Lock lock(mutex_);
+  if (draining() || relieved()) return;
+  TaskList unclaimed = relieve(lock, std::move(successor));
+  lock.unlock();
+  pass_on(std::move(unclaimed));
+}
+
+void Pool::begin_drain(std::shared_ptr<Pool> successor) noexcept {
+  if (leads_here(successor)) successor = nullptr;
+  Lock lock(mutex_);
+  if (draining()) return;
+  draining_.store(true, std::memory_order_release);
+  drain_began_ = now();
+  if (!successor && !relieved()) refuse_waiting(lock, SendResult::ShuttingDown);
+  TaskList unclaimed = relieve(lock, std::move(successor));
   for (const auto& slot : slots_) {
     slot->wakeup_.set_level(true);
     slot->wakeup_.notify();
@@ -211,10 +239,8 @@ void Pool::begin_drain(std::shared_ptr<Pool> successor) noexcept {
   }
   life_.notify_all();
   lock.unlock();
-  if (successor_) {
-    successor_->follows(shared_from_this());
-    successor_->take_charge();
-    successor_->receive(std::move(unclaimed));
+  if (relieved()) {
+    pass_on(std::move(unclaimed));
     return;
   }
   fail_all(std::move(unclaimed), Failure(Reason::Shutdown, {title(), " is shutting down"}));

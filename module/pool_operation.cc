@@ -115,6 +115,10 @@ bool Pool::restart(std::string& error) {
       put_text(error, {title(), " is shutting down"});
       return false;
     }
+    if (relieved()) {
+      put_text(error, {title(), " is not in use any more"});
+      return false;
+    }
     if (hold_ == Hold::Drained) {
       put_text(error, {title(), " is drained: resume it instead"});
       return false;

@@ -5,14 +5,6 @@
 
 namespace igor {
 
-const SnapshotView* Snapshot::keep_view(std::unique_ptr<const SnapshotView> made) const noexcept {
-  const SnapshotView* kept = nullptr;
-  if (view_.compare_exchange_strong(kept, made.get(), std::memory_order_acq_rel, std::memory_order_acquire)) {
-    return made.release();
-  }
-  return kept;
-}
-
 SnapshotStore::~SnapshotStore() {
   replace(nullptr);
 }

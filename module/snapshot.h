@@ -47,10 +47,17 @@ class Snapshot {
   uint64_t version() const noexcept { return version_; }
   TimePoint published() const noexcept { return published_; }
 
-  // Lives as long as the snapshot. Null: nobody has made it yet.
-  const SnapshotView* view() const noexcept { return view_.load(std::memory_order_acquire); }
-  // Whose is the first is kept, for all; the one that is kept is returned.
-  const SnapshotView* keep_view(std::unique_ptr<const SnapshotView> made) const noexcept;
+  // Lives as long as the snapshot. The first who asks makes it, by make(payload); others who ask meanwhile wait. Null when
+  // it could not be made now. `make` throws nothing.
+  template <typename Make>
+  const SnapshotView* view(Make&& make) const noexcept {
+    if (const SnapshotView* const made = view_.load(std::memory_order_acquire)) return made;
+    std::lock_guard one_at_a_time(making_view_);
+    if (const SnapshotView* const made = view_.load(std::memory_order_relaxed)) return made;
+    std::unique_ptr<const SnapshotView> made = make(payload_);
+    view_.store(made.get(), std::memory_order_release);
+    return made.release();
+  }
 
   void retain() const noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
   void release() const noexcept { give_up(1); }
@@ -68,6 +75,7 @@ class Snapshot {
   TimePoint published_{};
   mutable Atomic<int64_t> count_{kBias};  // the store's, while it is the current one
   mutable Atomic<const SnapshotView*> view_{nullptr};
+  mutable Mutex making_view_;
 };
 
 class SnapshotStore {

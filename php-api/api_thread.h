@@ -29,9 +29,9 @@ namespace igor::api {
 // next one another name may stand for it.
 struct CachedVars {
   std::string name;
-  std::shared_ptr<Pool> pool;                  // null: of an earlier request
-  std::shared_ptr<const SnapshotStore> store;  // the pool's
-  Ref<const Snapshot> snapshot;
+  std::shared_ptr<Pool> pool;                // null: of an earlier request
+  std::weak_ptr<const SnapshotStore> store;  // the pool's; gone with all pools that share it
+  Ref<const Snapshot> snapshot;              // while it is decoded
   zval value = {};       // undefined until it is decoded
   uint64_t version = 0;  // of the snapshot that the value was made of
   int kept = 0;          // snapshots whose image was given out
@@ -41,9 +41,12 @@ struct CachedVars {
   std::vector<Ref<const Snapshot>> replaced = {};
 
   // Another thread may have made the latest snapshot; one that was drained with its configuration has none to come.
-  bool up_to_date() const noexcept { return Z_TYPE(value) == IS_ARRAY && version == store->version(); }
-  // Whether a request to come may want it.
-  bool worth_keeping() const noexcept { return up_to_date() && store.use_count() > 1; }
+  bool up_to_date() const noexcept { return Z_TYPE(value) == IS_ARRAY && version == pool->snapshots().version(); }
+  // Of an earlier request, whether one to come may want it.
+  bool worth_keeping() const noexcept {
+    const auto there = store.lock();
+    return there && Z_TYPE(value) == IS_ARRAY && version == there->version();
+  }
   void drop_value() noexcept;
 };
 

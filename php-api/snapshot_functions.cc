@@ -44,7 +44,7 @@ CachedVars* find_cached(ApiThread& state, const zend_string* name) {
 // without memory.
 CachedVars* cache_pool(ApiThread& state, const zend_string* name) noexcept {
   const auto earlier = std::find_if(state.vars.begin(), state.vars.end(), [&](const CachedVars& cached) {
-    return cached.pool == nullptr && cached.decoding == 0 && cached.store.get() == &state.pool->snapshots();
+    return cached.pool == nullptr && cached.decoding == 0 && cached.store.lock() == state.pool->snapshot_store();
   });
   CachedVars* cached = earlier == state.vars.end() ? nullptr : &*earlier;
   const bool kept = fits([&] {
@@ -54,13 +54,14 @@ CachedVars* cache_pool(ApiThread& state, const zend_string* name) noexcept {
   if (!kept) return nullptr;  // a place without a name is nobody's
   cached->pool = std::move(state.pool);
   cached->store = cached->pool->snapshot_store();
+  if (!cached->up_to_date()) cached->drop_value();  // now, not beside the next one
   return cached;
 }
 
 // Makes the latest snapshot the one at hand, if there is one: then nobody has to wait, nor to start the worker.
 bool take_latest(CachedVars& cached) noexcept {
   if (cached.decoding > 0) return false;
-  Ref<const Snapshot> latest = cached.store->latest();
+  Ref<const Snapshot> latest = cached.pool->snapshots().latest();
   if (!latest) return false;
   cached.snapshot = std::move(latest);
   return true;
@@ -140,12 +141,16 @@ zval* vars_of(sapi::PhpThread& thread, zend_string* name, TimePoint deadline) {
   const uint64_t version = cached->snapshot->version();
   if (const zval* const shared = shared_value(thread, *cached)) {
     replace_value(*cached, *shared, version);
+    if (cached->decoding == 0) cached->snapshot = nullptr;
     return &cached->value;
   }
   ++cached->decoding;
   zval value;
   const bool whole = sapi::decode_payload(cached->snapshot->payload(), &value);
-  if (--cached->decoding == 0) cached->replaced.clear();
+  if (--cached->decoding == 0) {
+    cached->replaced.clear();
+    cached->snapshot = nullptr;
+  }
   if (!whole) return nullptr;
   if (cached->version > version) {  // a newer one was read meanwhile
     zval_ptr_dtor(&value);

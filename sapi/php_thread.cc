@@ -190,7 +190,7 @@ void PhpThread::end_run() noexcept {
   if (kind != Kind::Cli) reap_forked_children();
   flush_logged_output();
   drop_consumed_payloads();
-  kept_.clear();
+  if (kind != Kind::Cli) kept_.clear();  // the command line's goes with its engine state, however its request ended
   request = nullptr;
   env = nullptr;
   request_env = nullptr;

@@ -1,16 +1,25 @@
 #include "sapi/snapshot_image.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cassert>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace igor::sapi {
 namespace {
 
+// Of the arrays. opcache counts references to a string that it takes for the name of a file, interned or not
+// (accel_new_interned_key()); under a lock, and nobody looks at the number.
 constexpr bool kReadOnly = ZEND_DEBUG;
+
+size_t whole_pages(size_t size) noexcept {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return (size + page - 1) / page * page;
+}
 
 using Tag = PayloadTag;
 using Item = PayloadReader::Item;
@@ -53,24 +62,24 @@ class Sizer {
     if (levels(item.tag) > kPayloadMaxDepth - depth) return false;
     switch (item.tag) {
       case Tag::String:
-        bytes += string_size(item.length);
+        strings += string_size(item.length);
         return true;
       case Tag::Ints:
       case Tag::Floats:
-        bytes += list_size(item.length);
+        arrays += list_size(item.length);
         return true;
       case Tag::List:
-        bytes += list_size(item.length);
+        arrays += list_size(item.length);
         return add_values(item.length, depth);
       case Tag::Map:
-        bytes += map_size(item.length);
+        arrays += map_size(item.length);
         for (size_t i = 0; i < item.length; ++i) {
           if (!add_key() || !add_value(depth + 1)) return false;
         }
         return true;
       case Tag::Table:
         if (item.columns > HT_MAX_SIZE) return false;
-        bytes += list_size(item.length) + item.length * map_size(item.columns);
+        arrays += list_size(item.length) + item.length * map_size(item.columns);
         for (size_t i = 0; i < item.columns; ++i) {
           if (!add_key()) return false;
         }
@@ -83,7 +92,8 @@ class Sizer {
   }
   bool whole() const noexcept { return reader_.at_end(); }
 
-  size_t bytes = 0;
+  size_t arrays = 0;  // bytes
+  size_t strings = 0;
 
  private:
   // Of arrays that the value itself is.
@@ -109,7 +119,7 @@ class Sizer {
   bool add_key() noexcept {
     Item key;
     if (!reader_.next(key) || (key.tag != Tag::Int && key.tag != Tag::String)) return false;
-    if (key.tag == Tag::String) bytes += string_size(key.length);
+    if (key.tag == Tag::String) strings += string_size(key.length);
     return true;
   }
 
@@ -127,7 +137,8 @@ struct Key {
 // one to a script, as "7" and 7).
 class Builder {
  public:
-  Builder(const Payload& payload, void* block) noexcept : reader_(payload), at_(static_cast<char*>(block)) {}
+  Builder(const Payload& payload, char* arrays, char* strings) noexcept
+      : reader_(payload), arrays_(arrays), strings_(strings) {}
 
   bool build(zval* value) noexcept {
     Item item;
@@ -155,20 +166,18 @@ class Builder {
         return build_array(item, value);
     }
   }
-  const char* end() const noexcept { return at_; }
+  bool filled(const char* arrays_end, const char* strings_end) const noexcept {
+    return arrays_ == arrays_end && strings_ == strings_end;
+  }
 
  private:
-  void* take(size_t size) noexcept {
-    char* const taken = at_;
-    at_ += aligned(size);
-    return taken;
-  }
+  static void* take(char*& at, size_t size) noexcept { return std::exchange(at, at + aligned(size)); }
 
   zend_string* string(const Item& item) noexcept {
     if (item.length == 0) return ZSTR_EMPTY_ALLOC();
     if (item.length == 1) return ZSTR_CHAR(static_cast<unsigned char>(*item.data));
-    auto* const made = static_cast<zend_string*>(take(_ZSTR_STRUCT_SIZE(item.length)));
-    GC_SET_REFCOUNT(made, 1);
+    auto* const made = static_cast<zend_string*>(take(strings_, _ZSTR_STRUCT_SIZE(item.length)));
+    GC_SET_REFCOUNT(made, 2);  // nobody's alone
     GC_TYPE_INFO(made) = GC_STRING | (IS_STR_INTERNED << GC_FLAGS_SHIFT);
     ZSTR_LEN(made) = item.length;
     std::memcpy(ZSTR_VAL(made), item.data, item.length);
@@ -179,8 +188,8 @@ class Builder {
 
   // The head, then the memory of a table for `count` elements, without any yet.
   zend_array* array(size_t count, uint32_t mask, size_t element, uint32_t flags) noexcept {
-    auto* const made = static_cast<zend_array*>(take(sizeof(zend_array)));
-    GC_SET_REFCOUNT(made, 2);  // nobody's alone
+    auto* const made = static_cast<zend_array*>(take(arrays_, sizeof(zend_array)));
+    GC_SET_REFCOUNT(made, 2);
     GC_TYPE_INFO(made) = GC_ARRAY | ((IS_ARRAY_IMMUTABLE | GC_NOT_COLLECTABLE) << GC_FLAGS_SHIFT);
     HT_FLAGS(made) = flags | HASH_FLAG_STATIC_KEYS;
     made->nTableMask = mask;
@@ -189,7 +198,7 @@ class Builder {
     made->nInternalPointer = 0;
     made->nNextFreeElement = ZEND_LONG_MIN;
     made->pDestructor = ZVAL_PTR_DTOR;
-    HT_SET_DATA_ADDR(made, take(HT_HASH_SIZE(mask) + count * element));
+    HT_SET_DATA_ADDR(made, take(arrays_, HT_HASH_SIZE(mask) + count * element));
     return made;
   }
   zend_array* list(size_t count) noexcept {
@@ -318,19 +327,15 @@ class Builder {
   }
 
   PayloadReader reader_;
-  char* at_;
+  char* arrays_;  // what comes next
+  char* strings_;
 };
 
 }  // namespace
 
 const SnapshotImage* SnapshotImage::of(const Snapshot& snapshot) noexcept {
-  const auto* image = static_cast<const SnapshotImage*>(snapshot.view());
-  if (image == nullptr) {
-    std::unique_ptr<SnapshotImage> made = make(snapshot.payload());
-    if (!made) return nullptr;
-    image = static_cast<const SnapshotImage*>(snapshot.keep_view(std::move(made)));
-  }
-  return Z_TYPE(image->value_) == IS_ARRAY ? image : nullptr;
+  const auto* const image = static_cast<const SnapshotImage*>(snapshot.view(make));
+  return image != nullptr && Z_TYPE(image->value_) == IS_ARRAY ? image : nullptr;
 }
 
 std::unique_ptr<SnapshotImage> SnapshotImage::make(const Payload& payload) noexcept {
@@ -338,11 +343,17 @@ std::unique_ptr<SnapshotImage> SnapshotImage::make(const Payload& payload) noexc
   if (!image) return nullptr;
   Sizer sizer(payload);
   if (!sizer.add_value() || !sizer.whole()) return image;  // there is none, and nobody needs to look again
-  if (!image->allocate(sizer.bytes)) return nullptr;
-  Builder builder(payload, image->block_);
-  if (!builder.build(&image->value_)) ZVAL_UNDEF(&image->value_);
-  assert(Z_TYPE(image->value_) == IS_UNDEF || builder.end() == static_cast<char*>(image->block_) + sizer.bytes);
-  image->seal();
+  const size_t strings_at = kReadOnly ? whole_pages(sizer.arrays) : sizer.arrays;
+  if (!image->allocate(strings_at + sizer.strings)) return nullptr;
+  auto* const block = static_cast<char*>(image->block_);
+  Builder builder(payload, block, block + strings_at);
+  if (!builder.build(&image->value_)) {
+    ZVAL_UNDEF(&image->value_);
+    image->release();
+    return image;
+  }
+  assert(builder.filled(block + sizer.arrays, block + strings_at + sizer.strings));
+  if (kReadOnly && strings_at > 0) mprotect(block, strings_at, PROT_READ);
   return image;
 }
 
@@ -356,16 +367,17 @@ bool SnapshotImage::allocate(size_t size) noexcept {
   return block_ != nullptr;
 }
 
-void SnapshotImage::seal() noexcept {
-  if (kReadOnly && block_ != nullptr) mprotect(block_, size_, PROT_READ);
-}
-
-SnapshotImage::~SnapshotImage() {
+void SnapshotImage::release() noexcept {
   if (!kReadOnly) {
     std::free(block_);
   } else if (block_ != nullptr) {
     munmap(block_, size_);
   }
+  block_ = nullptr;
+}
+
+SnapshotImage::~SnapshotImage() {
+  release();
 }
 
 }  // namespace igor::sapi

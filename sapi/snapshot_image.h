@@ -12,7 +12,7 @@
 //
 // Only values without enum cases have an image: those are objects, and belong to a thread.
 //
-// With a debug build of PHP the block is read-only memory: whatever writes to it crashes at once.
+// With a debug build of PHP the arrays lie in read-only memory: whatever writes to one crashes at once.
 //
 // Threads: made on any PHP thread, read by all, destroyed on any thread.
 #pragma once
@@ -41,7 +41,7 @@ class SnapshotImage final : public SnapshotView {
   SnapshotImage() = default;
   static std::unique_ptr<SnapshotImage> make(const Payload& payload) noexcept;
   bool allocate(size_t size) noexcept;
-  void seal() noexcept;
+  void release() noexcept;
 
   zval value_ = {};  // undefined: no image is possible
   void* block_ = nullptr;

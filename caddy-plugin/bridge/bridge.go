@@ -188,6 +188,12 @@ func (g Generation) Start() error {
 	return check(C.igor_generation_start(C.igor_handle(g), buffer.ptr(), errorSize), &buffer)
 }
 
+// HandOver lets the generation that has started after g take over the tasks that nobody has taken, new ones and snapshots.
+// For when it is sure to stay.
+func (g Generation) HandOver() error {
+	return check(C.igor_generation_hand_over(C.igor_handle(g)), nil)
+}
+
 // Close drains and forgets all pools. It blocks for as long as their graces last.
 func (g Generation) Close() error {
 	return check(C.igor_generation_close(C.igor_handle(g)), nil)

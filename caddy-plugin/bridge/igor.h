@@ -134,6 +134,11 @@ igor_status igor_pool_add(igor_handle scope, const igor_pool_options *options, i
  * generation, and the predecessor goes on as it was. */
 igor_status igor_generation_start(igor_handle generation, char *error, size_t error_size) IGOR_NOEXCEPT;
 
+/* Once another generation is to stay in this one's place, which it has started to follow: background pools that stand there
+ * in place of this one's take the tasks that nobody has taken, those that are still sent to these, and publish. Tasks that
+ * run, and their workers, go on until this one closes. Pools that nobody follows go on as they are. Does not block. */
+igor_status igor_generation_hand_over(igor_handle generation) IGOR_NOEXCEPT;
+
 /* May be called while igor_generation_start() waits, and ends that wait.
  * Tells the pools that are only this generation's to stop, waits for each at most its grace and a bounded
  * end, and forgets them. Blocks. The handles of the generation, its scopes and pools are stale from then

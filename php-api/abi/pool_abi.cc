@@ -339,6 +339,13 @@ igor_status igor_generation_start(igor_handle generation, char* error, size_t er
   return IGOR_FAILED;
 }
 
+igor_status igor_generation_hand_over(igor_handle generation) noexcept {
+  const auto entry = generations().find(generation);
+  if (!entry) return IGOR_GONE;
+  entry->generation.hand_over();
+  return IGOR_OK;
+}
+
 igor_status igor_generation_close(igor_handle generation) noexcept try {
   const Closing closing;
   const auto entry = generations().take(generation);

@@ -35,9 +35,9 @@ fault(ticket_after_unlocking module/task.cc [[
 # Draining is not under the task's lock.
 fault(ticket_after_looking module/task.cc [[
     const Wakeup::Ticket ticket = worker_wakeup_.ticket();
-    if (ended())]] [[
+    if (ended() ||]] [[
     Wakeup::Ticket ticket = worker_wakeup_.ticket();
-    if (ended())]])
+    if (ended() ||]])
 fault(ticket_after_looking module/task.cc [[
     lock.unlock();
     worker_wakeup_.wait(]] [[
@@ -68,8 +68,8 @@ fault(end_without_looking module/task.cc [[
   if (!fault("end_without_looking") && ended()) {
     lock.unlock();]])
 
-fault(start_without_looking module/task.cc [[if (state() != TaskState::Pending) return false;]] [[
-if (!fault("start_without_looking") && state() != TaskState::Pending) return false;]])
+fault(start_without_looking module/task.cc [[if (state() != TaskState::Pending || end_if_late(lock)) return false;]] [[
+if (!fault("start_without_looking") && (state() != TaskState::Pending || end_if_late(lock))) return false;]])
 
 fault(level_left_up module/task.cc [[if (updates_.empty() && !ended()) sender_wakeup_]] [[
 if (updates_.empty() && !ended() && !fault("level_left_up")) sender_wakeup_]])
@@ -104,11 +104,11 @@ fault(draining_after_waking module/pool_end.cc [[
 fault(draining_after_waking module/pool_end.cc [[
   life_.notify_all();
   lock.unlock();
-  if (successor_) {]] [[
+  if (relieved()) {]] [[
   life_.notify_all();
   draining_.store(true, std::memory_order_release);
   lock.unlock();
-  if (successor_) {]])
+  if (relieved()) {]])
 
 fault(refused_tasks_move_along module/pool.cc [[task->ended() || task->admission_ == Task::Admission::Refused) continue;]] [[
 task->ended() || (!fault("refused_tasks_move_along") && task->admission_ == Task::Admission::Refused)) continue;]])

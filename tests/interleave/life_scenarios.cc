@@ -62,6 +62,51 @@ void succession_against_a_sender() {
   world.check(*old, false);
 }
 
+// The same when it hands over first, with a worker that keeps what it has, and drains later.
+void hand_over_against_a_sender() {
+  PoolWorld world;
+  const auto old = Pool::create(world.options(1, 1), world.host);
+  start(*old);
+  const auto next = Pool::create(world.options(1, 1), world.host, {}, old);
+  start(*next);
+  {
+    Thread sender("sender", [&] { require(world.send_and_read(*old) == SendResult::Accepted, "it is passed on"); });
+    old->hand_over(next);
+  }
+  require(world.send_and_read(*old) == SendResult::Accepted, "it is still passed on");
+  old->begin_drain();
+  require(old->finish_drain() == 0, "its worker ends");
+  require(world.send_and_read(*old) == SendResult::Accepted, "after its end, too");
+  drain(*next);
+  require(old->counters().completed == 3, "all were served");
+  world.check(*old, false);
+}
+
+// A reload hands over while the next one hands over already, and the first drains.
+void hand_overs_at_once() {
+  PoolWorld world;
+  const auto first = Pool::create(world.options(0, 1), world.host);
+  std::string error;
+  require(first->pause(error), "it can be paused");
+  const auto sent = first->send(test::payload_of("x"), kNever, nullptr);
+  const auto second = Pool::create(world.options(0, 1), world.host, {}, first);
+  const auto third = Pool::create(world.options(1, 1), world.host, {}, second);
+  start(*third);
+  {
+    Thread one("reload", [&] {
+      first->hand_over(second);
+      first->begin_drain(second);
+    });
+    Thread other("next reload", [&] { second->hand_over(third); });
+    world.read(*sent.task, "x");
+  }
+  second->begin_drain(third);
+  require(first->finish_drain() == 0 && second->finish_drain() == 0, "their workers end");
+  drain(*third);
+  require(third->counters().completed == 1, "it was served where it came to in the end");
+  world.check(*third, false);
+}
+
 // The old pool's only place is taken, and it serves nobody: those who wait move along.
 void succession_of_those_who_wait() {
   PoolWorld world;
@@ -281,6 +326,8 @@ std::vector<Scenario> life_scenarios() {
       {"DrainAgainstASender", preemptions(2, 50), drain_against_a_sender},
       {"DrainAgainstAFullFifo", preemptions(2, 50), drain_against_a_full_fifo},
       {"SuccessionAgainstASender", preemptions(2, 50), succession_against_a_sender},
+      {"HandOverAgainstASender", preemptions(2, 50), hand_over_against_a_sender},
+      {"HandOversAtOnce", preemptions(1, 50), hand_overs_at_once},
       {"SuccessionOfThoseWhoWait", preemptions(2, 50), succession_of_those_who_wait},
       {"TwoSuccessionsAtOnce", preemptions(1, 50), two_successions_at_once},
       {"PauseAndResumeAgainstASender", preemptions(2, 50), pause_and_resume_against_a_sender},

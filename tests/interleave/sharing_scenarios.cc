@@ -89,9 +89,9 @@ void snapshot_views_against_a_writer() {
     store.publish(payload_of("1"));
     const auto look = [&] {
       const auto snapshot = store.latest();
-      const SnapshotView* view = snapshot->view();
-      if (view == nullptr) view = snapshot->keep_view(std::make_unique<SomeView>(alive));
-      require(view == snapshot->view(), "all see the one that is kept");
+      const auto make = [&](const Payload&) { return std::make_unique<SomeView>(alive); };
+      const SnapshotView* const view = snapshot->view(make);
+      require(view != nullptr && view == snapshot->view(make), "all see the one that was made");
     };
     Thread one("reader-1", look), other("reader-2", look);
     store.publish(payload_of("2"));

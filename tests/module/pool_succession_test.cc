@@ -98,6 +98,37 @@ TEST_F(PoolSuccession, WhatNobodyClaimedRunsInTheNewPoolInOrderAndWhatRunsEndsIn
 }
 
 // Over two restarts: each report tells of what all that went before still hold.
+TEST_F(PoolSuccession, AHandOverMovesWhatNobodyHasTakenAndLeavesTheRest) {
+  const auto old = make(options_of(1, 8), old_host);
+  test::start_and_wait(*old);
+  const Ref<Task> held = occupy(*old);
+  const Pool::Sent queued = test::send(*old, "queued");
+  const auto next = make(options_of(1, 8), new_host, old);
+  test::start_and_wait(*next);
+  old->hand_over(next);
+  EXPECT_EQ(test::end_of(*queued.task), ReadResult::Completed);
+  EXPECT_EQ(text_of(queued.task->result()), "new") << "though its worker has not come to an end";
+  const Pool::Sent late = test::send(*old, "late");
+  EXPECT_EQ(test::end_of(*late.task), ReadResult::Completed);
+  EXPECT_EQ(text_of(late.task->result()), "new");
+  EXPECT_EQ(held->state(), TaskState::Running);
+  EXPECT_FALSE(old->draining());
+  EXPECT_EQ(held->update(payload_of("goes on"), nullptr), Task::UpdateResult::Sent);
+  release.open();
+  EXPECT_EQ(test::end_of(*held), ReadResult::Completed);
+  EXPECT_EQ(text_of(held->result()), "old");
+  std::string error;
+  EXPECT_FALSE(old->restart(error));
+  // Whoever drains it later need not know of the successor, nor gets another one in.
+  old->begin_drain(make(options_of(1), old_host, next));
+  EXPECT_EQ(old->finish_drain(), 0u);
+  EXPECT_EQ(old->successor(), next);
+  const Pool::Sent last = test::send(*old, "last");
+  EXPECT_EQ(test::end_of(*last.task), ReadResult::Completed);
+  EXPECT_EQ(text_of(last.task->result()), "new");
+  drain();
+}
+
 TEST_F(PoolSuccession, WhatTheOldWorkersHoldIsReportedAndFoundInTheNewPool) {
   PoolOptions options = options_of(1, 8);
   options.stop_grace = hours(1);
@@ -416,6 +447,31 @@ TEST_F(PoolSuccession, TheLastSnapshotStaysAndTheNewOnesFirstComesWithItsCharge)
   old->begin_drain(next);
   EXPECT_EQ(text_of(old->look(kNever, nullptr).snapshot->payload()), "new");
   EXPECT_EQ(old->snapshots().version(), 2u) << "versions go on";
+  drain();
+}
+
+TEST_F(PoolSuccession, SnapshotsAreTheNewPoolsFromTheHandOverOn) {
+  Gate again, done;
+  FakeHost before([&](Script& script) {
+    script.slot.pool().publish(script.slot, payload_of("old"));
+    again.wait();
+    script.slot.pool().publish(script.slot, payload_of("old again"));
+    done.open();
+    return script.echo();
+  });
+  FakeHost publisher([&](Script& script) {
+    script.slot.pool().publish(script.slot, payload_of("new"));
+    return script.echo();
+  });
+  const auto old = make(options_of(1), before);
+  test::start_and_wait(*old);
+  const auto next = make(options_of(1), publisher, old);
+  test::start_and_wait(*next);
+  old->hand_over(next);
+  test::eventually([&] { return text_of(old->look(kNever, nullptr).snapshot->payload()) == "new"; });
+  again.open();
+  done.wait();
+  EXPECT_EQ(text_of(next->look(kNever, nullptr).snapshot->payload()), "new");
   drain();
 }
 

@@ -63,23 +63,29 @@ struct CountedView final : SnapshotView {
   std::atomic<int>& alive;
 };
 
-TEST(Snapshot, TheFirstViewIsKeptForAllReadersAndGoesWithTheSnapshot) {
+TEST(Snapshot, AViewIsMadeOnceForAllReadersAndGoesWithTheSnapshot) {
   std::atomic<int> alive{0};
   {
     SnapshotStore store;
     store.publish(payload_of("seen"));
-    EXPECT_EQ(store.latest()->view(), nullptr);
+    std::atomic<int> made{0};
+    const auto make = [&](const Payload& payload) {
+      ++made;
+      EXPECT_EQ(text_of(payload), "seen");
+      return std::make_unique<CountedView>(alive);
+    };
+    EXPECT_EQ(store.latest()->view([](const Payload&) { return nullptr; }), nullptr) << "no memory for it now";
     std::vector<const SnapshotView*> seen(4);
     std::vector<std::thread> readers;
     for (const SnapshotView*& view : seen) {
-      readers.emplace_back([&] { view = store.latest()->keep_view(std::make_unique<CountedView>(alive)); });
+      readers.emplace_back([&] { view = store.latest()->view(make); });
     }
     for (std::thread& reader : readers) reader.join();
-    EXPECT_EQ(alive, 1) << "the others' are gone";
-    for (const SnapshotView* view : seen) EXPECT_EQ(view, store.latest()->view());
+    EXPECT_EQ(made, 1);
     const auto kept = store.latest();
+    for (const SnapshotView* view : seen) EXPECT_EQ(view, kept->view(make));
     store.publish(payload_of("next"));
-    EXPECT_EQ(store.latest()->view(), nullptr);
+    EXPECT_EQ(store.latest()->view([](const Payload&) { return nullptr; }), nullptr) << "has its own";
     EXPECT_EQ(alive, 1) << "who has the snapshot has its view";
   }
   EXPECT_EQ(alive, 0);
