@@ -69,7 +69,7 @@ type Handler struct {
 	timeouts   *timeouts.Timeouts // nil: the server's
 	env        []byte             // packed, without placeholders
 	dynamicEnv []envPair
-	// For requests that HTTP workers answer: env, with the worker's own in place of what it has, too.
+	// For requests that HTTP workers answer: what the worker's own env adds to the block's, and env.
 	workerEnv map[*httpWorker][]byte
 }
 
@@ -173,20 +173,19 @@ func (h *Handler) limitBody(ctx caddy.Context, pause time.Duration) error {
 	return h.timeouts.Provision(ctx)
 }
 
-// packWorkerEnv prepares the variables of requests that these workers answer.
+// packWorkerEnv prepares the variables of requests that these workers answer. The block wins, as in FrankenPHP: a worker of
+// the global block answers for many sites, and each may tell its application who it is.
 func (h *Handler) packWorkerEnv(routing *httpRouting) {
 	for _, w := range routing.all() {
-		vars := make(map[string]string)
-		for key, value := range h.Env {
-			if !strings.ContainsRune(value, '{') {
-				vars[key] = value
-			}
-		}
-		maps.Copy(vars, w.config.own)
+		vars := maps.Clone(w.config.own)
+		maps.DeleteFunc(vars, func(key, _ string) bool {
+			_, replaced := h.Env[key]
+			return replaced
+		})
 		if h.workerEnv == nil {
 			h.workerEnv = make(map[*httpWorker][]byte)
 		}
-		h.workerEnv[w] = packWorkerEnv(vars)
+		h.workerEnv[w] = append(packWorkerEnv(vars), h.env...)
 	}
 }
 
@@ -245,18 +244,14 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	target := requestTarget{scope: h.scope.handle, root: root, script: script, env: h.env}
 	worker := h.worker(r, script.filename)
-	var ownEnv map[string]string
 	if worker != nil {
 		target.script = worker.script(script)
 		target.worker, target.env = worker.pool, h.workerEnv[worker]
-		ownEnv = worker.config.own
 	}
 	if len(h.dynamicEnv) > 0 {
 		target.dynamicEnv = make([]envPair, 0, len(h.dynamicEnv))
 		for _, e := range h.dynamicEnv {
-			if _, replaced := ownEnv[e.key]; !replaced {
-				target.dynamicEnv = append(target.dynamicEnv, envPair{e.key, repl.ReplaceAll(e.value, "")})
-			}
+			target.dynamicEnv = append(target.dynamicEnv, envPair{e.key, repl.ReplaceAll(e.value, "")})
 		}
 	}
 

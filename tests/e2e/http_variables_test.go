@@ -278,3 +278,37 @@ func TestEnvironment(t *testing.T) {
 		s.Get("/").MustBe(200, `["process","127.0.0.1","127.0.0.1",false,"here",true]`)
 	}
 }
+
+// Who wins: at boot the worker's own env, in a request the site's, where both name a variable.
+func TestEnvironmentOfAnHTTPWorker(t *testing.T) {
+	t.Parallel()
+	dir := harness.WriteFiles(t, harness.Files{"env.php": `<?php
+		$read = fn($source) => implode(' ', array_map(fn($name) => $source($name) ?: '-', ['FIXED', 'ASKED', 'OWN', 'SITE']));
+		$server = fn($name) => $_SERVER[$name] ?? '';
+		$boot = $read($server) . ', ' . $read(getenv(...));
+		while (frankenphp_handle_request(function () use ($boot, $read, $server) {
+			echo "boot: $boot; request: ", $read($server), ', ', $read(getenv(...));
+		}));`})
+	const own = "num 1\n env FIXED worker\n env ASKED worker\n env OWN worker\n"
+	const site = "env FIXED site\n env ASKED {http.request.uri.query.as}\n env SITE site\n"
+	for name, one := range map[string]struct{ global, site, boot string }{
+		"of the global block": {
+			global: "igor {\n worker {\n file " + dir + "/env.php\n " + own + "}\n}",
+			site:   "php_server {\n root " + dir + "\n " + site + "}",
+			boot:   "worker worker worker -, worker worker worker -",
+		},
+		"of the site": {
+			site: "php_server {\n root " + dir + "\n " + site + "worker {\n file env.php\n " + own + "}\n}",
+			boot: "worker worker worker site, worker worker worker site",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := harness.Start(t, harness.Config{Root: dir, Global: one.global, Site: one.site})
+			for _, as := range []string{"one", "two"} {
+				values := "site " + as + " worker site"
+				s.Get("/env.php?as="+as).MustBe(200, "boot: "+one.boot+"; request: "+values+", "+values)
+			}
+		})
+	}
+}
