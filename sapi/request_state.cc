@@ -156,6 +156,20 @@ void close_input_streams() {
   ZEND_HASH_FOREACH_END();
 }
 
+// --- Errors -------------------------------------------------------------------------------------------------
+
+// What the engine says of a request that it takes apart (too many variables, too large a body) is for the log and
+// display_errors. A request that starts its script has no handler of the script's by then; that of a worker is there
+// already, and if it throws, the request would fail before the script has seen it.
+template <typename Body>
+void without_error_handler(Body&& body) {
+  const int handled = EG(user_error_handler_error_reporting);
+  EG(user_error_handler_error_reporting) = 0;
+  const bool returned = catch_bailout(body);
+  EG(user_error_handler_error_reporting) = handled;
+  if (!returned) zend_bailout();
+}
+
 }  // namespace
 
 void apply_settings(const char* text, void (*refused)(PhpThread&, const char*, bool), PhpThread& thread) {
@@ -303,8 +317,8 @@ void RequestState::activate_request(PhpThread& thread, HttpRequest& request) {
   php_output_activate();
   describe_http_request(thread, request);
   const zend_long limit = PG(max_input_time) == -1 ? EG(timeout_seconds) : PG(max_input_time);
-  if (limit > 0) zend_set_timeout(limit, false);  // its signal was prepared when the run began
-  sapi_activate();
+  if (limit > 0) zend_set_timeout(limit, false);   // its signal was prepared when the run began
+  without_error_handler([] { sapi_activate(); });  // reads the body of a form
   SG(sapi_started) = 1;
   if (PG(expose_php)) sapi_add_header(SAPI_PHP_VERSION_HEADER, sizeof(SAPI_PHP_VERSION_HEADER) - 1, true);
   if (PG(output_handler) && PG(output_handler)[0]) {
@@ -317,7 +331,7 @@ void RequestState::activate_request(PhpThread& thread, HttpRequest& request) {
   } else if (PG(implicit_flush)) {
     php_output_set_implicit_flush(true);
   }
-  reset_superglobals();
+  without_error_handler([this] { reset_superglobals(); });
   start_module("random");
   start_module("json");
   start_module("session");

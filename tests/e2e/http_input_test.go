@@ -304,6 +304,56 @@ func TestSlowSmallBodyHoldsNoThread(t *testing.T) {
 	}
 }
 
+// What PHP says of a request that it takes apart goes to the log, not to an error handler that a worker has set: one that
+// throws, as Symfony's, would end the request before the callback has it.
+func TestWorkerSurvivesWarningsOfTheParser(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.Config{
+		Global: "igor {\n php_ini max_input_vars 10\n php_ini post_max_size 1M\n php_ini display_errors 0\n}",
+		Site:   "php_server {\n worker {\n file index.php\n num 1\n php_ini memory_limit 4M\n}\n}",
+		Files: harness.Files{"index.php": `<?php
+			set_error_handler(fn($number, $message) => throw new ErrorException("handled: $message"));
+			$n = 0;
+			register_shutdown_function(function () {
+				try { trigger_error('end'); } catch (ErrorException $e) { error_log($e->getMessage()); }
+			});
+			while (frankenphp_handle_request(function () use (&$n) {
+				try { trigger_error('own'); } catch (ErrorException $e) { $own = $e->getMessage(); }
+				echo ++$n, ' ', count($_GET), ' ', count($_POST), ' ', count($_COOKIE), " $own";
+			}));`},
+	})
+	many := strings.Repeat("v[]=1&", 50)
+	form := "application/x-www-form-urlencoded"
+	s.Get("/?"+many).MustBe(200, "1 1 0 0 handled: own")
+	s.WaitLog("Input variables exceeded 10")
+	s.Post("/", form, many).MustBe(200, "2 0 1 0 handled: own")
+	request := s.Request(http.MethodGet, "/", nil)
+	request.Header.Set("Cookie", strings.Repeat("c[]=1; ", 50))
+	s.Do(request).MustBe(200, "3 0 0 1 handled: own")
+	s.Post("/", form, strings.Repeat("x", 2<<20)).MustBe(200, "4 0 0 0 handled: own")
+	s.WaitLog("POST Content-Length of 2097152 bytes exceeds the limit of 1048576 bytes")
+	s.Post("/", "multipart/form-data", "no boundary").MustBe(200, "5 0 0 0 handled: own")
+	s.WaitLog("Missing boundary in multipart/form-data POST data")
+}
+
+// The same when it ends there: the handler is there for the shutdown functions.
+func TestWorkerDiesOfARequestsForm(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, harness.Config{
+		Global: "igor {\n php_ini post_max_size 50M\n}",
+		Site:   "php_server {\n worker {\n file index.php\n num 1\n php_ini memory_limit 4M\n}\n}",
+		Files: harness.Files{"index.php": `<?php
+			set_error_handler(fn($number, $message) => error_log("handled: $message"));
+			register_shutdown_function(fn() => trigger_error('the end'));
+			while (frankenphp_handle_request(fn() => print 'here'));`},
+	})
+	if r := s.Post("/", "application/x-www-form-urlencoded", "v="+strings.Repeat("x", 10<<20)); r.Status != 500 {
+		t.Errorf("a form for which there is no memory got %d %q", r.Status, r.Body)
+	}
+	s.WaitLog("handled: the end")
+	s.Get("/").MustBe(200, "here")
+}
+
 // A client that dies in the middle of its form: the script must not run on half of it.
 func TestCutForm(t *testing.T) {
 	t.Parallel()
