@@ -74,6 +74,9 @@ func serveExchange[X exchange](w http.ResponseWriter, r *http.Request, x X, b *r
 				if err := r.Context().Err(); err != nil {
 					return unavailable(w, err) // the client left before a thread came free
 				}
+				if len(event.Body) > 0 {
+					return unavailable(w, errors.New(string(event.Body)))
+				}
 				return unavailable(w, errOverloaded)
 			}
 			if !gone && !wroteHead && body.broken() && event.Flags&bridge.Informational == 0 {

@@ -385,16 +385,27 @@ func (w *flushRecorder) Flush() { w.flushes++ }
 
 func TestExchangeRefusals(t *testing.T) {
 	refused := bridge.Event{Kind: bridge.EventFinished, Flags: bridge.Refused}
-	for name, steps := range map[string][]step{
-		"no thread in time": {{event: refused}},
-		"engine stopping":   {{err: bridge.ErrState}},
-		"handle gone":       {{err: bridge.ErrGone}},
+	broken := refused
+	broken.Body = []byte("the worker is shutting down")
+	for name, one := range map[string]struct {
+		step step
+		why  string
+	}{
+		"no thread in time": {step{event: refused}, errOverloaded.Error()},
+		"no worker runs":    {step{event: broken}, "the worker is shutting down"},
+		"engine stopping":   {step{err: bridge.ErrState}, bridge.ErrState.Error()},
+		"handle gone":       {step{err: bridge.ErrGone}, bridge.ErrGone.Error()},
 	} {
 		w := httptest.NewRecorder()
-		_, err := play(t, w, request("GET", "/", nil), steps...)
+		_, err := play(t, w, request("GET", "/", nil), one.step)
 		var handlerErr caddyhttp.HandlerError
 		if !errors.As(err, &handlerErr) || handlerErr.StatusCode != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
 			t.Errorf("%s: %v %v", name, err, w.Header())
+		} else if handlerErr.Err.Error() != one.why {
+			t.Errorf("%s: the error says %q, want %q", name, handlerErr.Err, one.why)
+		}
+		if w.Body.Len() != 0 {
+			t.Errorf("%s: the client was told %q", name, w.Body)
 		}
 	}
 	for _, status := range []int{99, 101, 1000} {

@@ -182,11 +182,16 @@ void HttpRequest::abandon() noexcept {
 
 // --- The pool -----------------------------------------------------------------------------------------
 
-void HttpRequest::refuse() noexcept {
+void HttpRequest::refuse(std::string_view why) noexcept {
   std::shared_ptr<RequestHolder> holder;  // may be the last owner: let go without the lock
   Lock lock(mutex_);
   holder = std::move(queue_);
   refused_ = true;
+  try {
+    ready_body_.assign(why);
+  } catch (const std::bad_alloc&) {
+    // The log has it as well.
+  }
   finished_.store(true, std::memory_order_release);
   caller_wakes_.notify_one();
   if (for_worker_) want_caller();

@@ -104,8 +104,8 @@ class HttpRequest : public RefCounted<HttpRequest> {
 
   // --- The pool ---------------------------------------------------------------------------------
 
-  // Ends a request that no script ran for.
-  void refuse() noexcept;
+  // Ends a request that no script ran for. `why` is for people; empty: no thread was free in time.
+  void refuse(std::string_view why = {}) noexcept;
   // Who has it queued, and until when it may wait there; set before it is queued.
   void queued_in(std::shared_ptr<RequestHolder> holder, Clock::time_point until) noexcept;
   // A PHP thread took it from the queue.

@@ -17,6 +17,8 @@ namespace {
 // How often requests that wait are looked after when nothing is to be done for them but to wait.
 constexpr Duration kWatch = std::chrono::milliseconds(100);
 
+constexpr const char* kShuttingDown = "the worker is shutting down";
+
 HttpRequest::Clock::time_point wait_end(Duration bound) {
   return bound > Duration::zero() ? HttpRequest::Clock::now() + bound : HttpRequest::Clock::time_point::max();
 }
@@ -37,7 +39,7 @@ void log_refused(const std::string& worker, size_t count, const std::string& why
 RequestQueue::RequestQueue(Options options) : options_(std::move(options)) {}
 
 RequestQueue::~RequestQueue() {
-  for (Waiting& one : waiting_) one.request->refuse();
+  for (Waiting& one : waiting_) one.request->refuse(kShuttingDown);
   for (const Crew& crew : crews_) {
     for (uint32_t i = 0; i < crew.spare; ++i) options_.budget->put_back();
   }
@@ -237,7 +239,7 @@ HttpRequest* RequestQueue::take(Seat& seat, Interrupt* interrupt) noexcept {
     watch(lock, kStall);
   } catch (const std::bad_alloc&) {
     lock.unlock();
-    back->refuse();
+    back->refuse("out of memory");
   }
   return nullptr;
 }
@@ -340,7 +342,7 @@ void RequestQueue::look_after() {
   if (!waiting) return;
   Duration next = kWatch;
   bool served = false;
-  std::string why = "the worker is shutting down";
+  std::string why = kShuttingDown;
   for (const auto& pool : pools) {
     if (pool->draining()) continue;
     const Pool::Stats stats = pool->stats();
@@ -433,7 +435,7 @@ void RequestQueue::refuse_all(const std::vector<std::shared_ptr<Pool>>& asked, c
       if (const auto pool = crews_.back().pool.lock()) worker = pool->options().name;
     }
   }
-  for (Waiting& one : refused) one.request->refuse();
+  for (Waiting& one : refused) one.request->refuse(why);
   if (!refused.empty()) log_refused(worker, refused.size(), why);
 }
 

@@ -218,8 +218,9 @@ enum {
                                  1xx responses come as events of their own, before it) */
   IGOR_EVENT_FLUSH = 2,
   IGOR_EVENT_INFORMATIONAL = 4, /* a 1xx answer: send it, the real headers follow later */
-  /* Finished without running (no thread within max_wait, or shutting down): 503. After headers were given: the rest of
-   * the response is lost, for want of memory, and the connection must be cut. */
+  /* Finished without running: 503. `body` says why, for the log (the worker keeps failing, or shuts down); empty: no
+   * thread within max_wait. After headers were given: the rest of the response is lost, for want of memory, and the
+   * connection must be cut. */
   IGOR_EVENT_REFUSED = 8
 };
 typedef struct igor_event {

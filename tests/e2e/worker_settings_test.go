@@ -97,6 +97,22 @@ func TestWorkerSettings(t *testing.T) {
 	awaitAnswer(t, s, "/busy.php", "done")
 }
 
+// Requests that come while no worker runs are told so in the log, and not that all of them are busy.
+func TestRefusedByTheBreaker(t *testing.T) {
+	t.Parallel()
+	s := harness.StartSite(t, "php_server {\n worker {\n file index.php\n num 1\n max_consecutive_failures 1\n restart_backoff 1m 1m\n}\n}",
+		harness.Files{"index.php": `<?php
+			if (file_exists(__DIR__ . '/broken')) throw new DomainException('no database');
+			while (frankenphp_handle_request(function () { touch(__DIR__ . '/broken'); exit('fine'); }));`})
+	s.Get("/").MustBe(http.StatusOK, "fine")
+	if r := s.Get("/"); r.Status != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
+		t.Errorf("a request that no worker runs for got %d, Retry-After %q", r.Status, r.Header.Get("Retry-After"))
+	}
+	s.WaitLogFor("the reason of the 503", func(e harness.Entry) bool {
+		return e.Logger == "http.log.error" && strings.HasPrefix(e.Message, "the worker failed") && strings.Contains(e.Message, "is tried again later")
+	})
+}
+
 // allForms has every directive there is.
 const allForms = `{
 	frankenphp {

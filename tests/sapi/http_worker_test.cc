@@ -497,6 +497,7 @@ TEST_F(HttpWorkers, BrokenScriptIsRefusedWith503) {
   EXPECT_THAT(std::string(text_), HasSubstr("app"));
   const Response refused = run(request("echo 1;"));
   EXPECT_TRUE(refused.refused);
+  EXPECT_THAT(refused.body, HasSubstr("the worker failed twice in a row"));
   logged("HTTP requests refused: the worker failed twice in a row");
 }
 
@@ -624,7 +625,9 @@ TEST_F(HttpWorkers, MaxWait) {
               "slow");
   });
   while (!std::filesystem::exists(directory_ + "/runs")) std::this_thread::yield();
-  EXPECT_TRUE(ask("echo 1;").refused);
+  const Response waited = ask("echo 1;");
+  EXPECT_TRUE(waited.refused);
+  EXPECT_EQ(waited.body, "");  // no reason but the time
   std::ofstream(directory_ + "/go") << "1";
   slow.join();
   EXPECT_EQ(body("echo 'fast';"), "fast");
