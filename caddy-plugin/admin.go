@@ -323,6 +323,9 @@ func adminControl(action bridge.Action, name string) func(http.ResponseWriter, *
 		if p.Kind == kindRequests && action != bridge.Restart {
 			return adminError(http.StatusConflict, "pool %q handles requests, and nobody would want them to wait: it can be restarted, but not be made to %s; background workers can", p.Name, name)
 		}
+		if p.State == "drained" && action == bridge.Restart {
+			return adminError(http.StatusConflict, "pool %q is drained: resume it instead", p.Name)
+		}
 		err = theReporter.operator.Control(p.Handle, action)
 		fields := []zap.Field{zap.String("action", name), zap.String("scope", segments[0]), zap.String("pool", p.Name)}
 		if errors.Is(err, bridge.ErrGone) {

@@ -174,7 +174,9 @@ func (w *WorkerConfig) parseDirective(d *caddyfile.Dispenser) (err error) {
 	case "stop_grace":
 		w.StopGrace, err = durationArg(d, "5s")
 	case "max_consecutive_failures":
-		w.MaxConsecutiveFailures, err = intArg(d, "6")
+		if w.MaxConsecutiveFailures, err = intArg(d, "6"); err == nil && w.MaxConsecutiveFailures == 0 {
+			err = d.Err(`max_consecutive_failures 0: a worker that has not failed is not given up; write "max_consecutive_failures 1" for no second try, or "max_consecutive_failures -1" to try for ever`)
+		}
 	case "restart_backoff":
 		args := d.RemainingArgs()
 		if len(args) != 2 {

@@ -112,14 +112,15 @@ func (w *WorkerConfig) checkNumbers() error {
 		meaning   string
 	}{
 		{"num", num, 0, maxWorkerThreads, "the number of threads to start at boot, such as 2 (0: the first task starts one)"},
-		{"max_threads", w.MaxThreads, 0, maxWorkerThreads, "the most threads of the pool, such as 4"},
+		{"max_threads", w.MaxThreads, 1, maxWorkerThreads, "the most threads of the pool, such as 4"},
 		{"queue", w.Queue, 0, maxQueue, "the number of tasks that may wait for a worker, such as 100 (0: none)"},
-		{"updates", w.Updates, 0, maxUpdates, "the number of a task's updates that may wait to be read, such as 16"},
-		{"max_tasks", w.MaxTasks, 0, math.MaxInt32, "the number of tasks after which a worker starts afresh, such as 1000"},
-		{"max_requests", w.MaxRequests, 0, math.MaxInt32, "the number of requests after which a worker starts afresh, such as 1000"},
+		{"updates", w.Updates, 1, maxUpdates, "the number of a task's updates that may wait to be read, such as 16"},
+		{"max_tasks", w.MaxTasks, 1, math.MaxInt32, "the number of tasks after which a worker starts afresh, such as 1000"},
+		{"max_requests", w.MaxRequests, 1, math.MaxInt32, "the number of requests after which a worker starts afresh, such as 1000"},
 		{"max_consecutive_failures", w.MaxConsecutiveFailures, -1, math.MaxInt32, "the number of failures in a row after which the pool gives up, such as 6 (-1: never)"},
 	} {
-		if n.value < n.lowest || n.value > n.highest {
+		// 0 is left out, as far as this can tell; written in a Caddyfile it was refused before.
+		if n.value != 0 && n.value < n.lowest || n.value > n.highest {
 			meaning := n.meaning
 			if n.directive == "num" && !w.Background {
 				meaning = "the number of threads to start at boot, such as 2 (left out: two per CPU)"

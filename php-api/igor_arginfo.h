@@ -1,5 +1,5 @@
 /* This is a generated file, edit the .stub.php file instead.
- * Stub hash: 223c5e4ad1aece5beca4e84b9e1d686b23d4fc91 */
+ * Stub hash: bc51af001de979c2bcd1d7dd484e493c6d662401 */
 
 ZEND_BEGIN_ARG_INFO_EX(arginfo_frankenphp_worker_task_send, 0, 0, 2)
 	ZEND_ARG_TYPE_INFO(0, name, IS_STRING, 0)

@@ -53,7 +53,7 @@ ZEND_FUNCTION(frankenphp_log) {
 
   smart_str json = {nullptr, 0};
   if (context != nullptr && zend_hash_num_elements(Z_ARRVAL_P(context)) > 0) {
-    // A value that has no JSON form becomes null; the message must not be lost for it.
+    // A value that has no JSON form becomes null (NAN and INF: 0); the message must not be lost for it.
     // The whole must be an object, even for a list; lists inside of one stay lists.
     const int object = zend_array_is_list(Z_ARRVAL_P(context)) ? PHP_JSON_FORCE_OBJECT : 0;
     php_json_encode(&json, context, PHP_JSON_PARTIAL_OUTPUT_ON_ERROR | PHP_JSON_INVALID_UTF8_SUBSTITUTE | object);

@@ -120,6 +120,9 @@ void return_property(zend_execute_data* execute_data, zval* return_value, const 
 
 ZEND_METHOD(Igor_TaskFailed, getReason) {
   return_property(execute_data, return_value, ZEND_STRL("reason"));
+  if (Z_TYPE_P(return_value) == IS_OBJECT || EG(exception)) return;
+  // Not made by the server: by a test's "new", say.
+  RETURN_OBJ_COPY(zend_enum_get_case_cstr(igor::api::reason_class, "Abandoned"));
 }
 ZEND_METHOD(Igor_TaskFailed, getExitStatus) {
   return_property(execute_data, return_value, ZEND_STRL("exitStatus"));

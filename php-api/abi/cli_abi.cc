@@ -76,12 +76,18 @@ class Workers : public igor::sapi::CliHost {
                 "env.NAME";
         return false;
       }
-      const int64_t least = key == "max_consecutive_failures" ? -1 : 0;
-      if (!is_number || number < least) {
+      const bool failures = key == "max_consecutive_failures";
+      if (!is_number || (failures ? number < -1 || number == 0 : number < 0)) {
         error = "worker \"" + worker.name + "\": " + key + " is \"" + value + "\"; it must be a whole number, " +
-                std::to_string(least) + " or more";
+                (failures ? "1 or more (-1: never)" : "0 or more");
         return false;
       }
+    }
+    // The pool's own default raises max_threads to num; two numbers that somebody wrote must agree.
+    if (!worker.name.empty() && options.max_threads > 0 && options.max_threads < options.num) {
+      error = "worker \"" + worker.name + "\": max_threads " + std::to_string(options.max_threads) + " is below num " +
+              std::to_string(options.num) + "; raise max_threads or lower num";
+      return false;
     }
     options.env = str(env);
     return true;

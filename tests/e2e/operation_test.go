@@ -235,6 +235,7 @@ func TestPauseAndResume(t *testing.T) {
 				}
 				return nil
 			})
+			s.AdminDo(http.MethodPost, obedientPath+"/restart", "", "").MustContain(http.StatusConflict, "is drained: resume it instead")
 		} else if p := poolOf(t, s, obedientPath); p.State != "paused" {
 			t.Fatalf("%+v", p)
 		}

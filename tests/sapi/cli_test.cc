@@ -192,6 +192,11 @@ TEST_F(Cli, WrongWorkersAreExplained) {
   EXPECT_THAT(ran.err, HasSubstr("there is no '=' between name and file"));
   file("worker.php", "<?php");
   EXPECT_THAT(run({script}, "", "w=worker.php,num=many").err, HasSubstr("num is \"many\"; it must be a whole number"));
+  EXPECT_THAT(run({script}, "", "w=worker.php,num=4,max_threads=2").err, HasSubstr("max_threads 2 is below num 4"));
+  EXPECT_THAT(run({script}, "", "w=worker.php,max_consecutive_failures=0").err,
+              HasSubstr("max_consecutive_failures is \"0\"; it must be a whole number, 1 or more (-1: never)"));
+  EXPECT_THAT(run({script}, "", "w=worker.php,max_consecutive_failures=-2").err, HasSubstr("1 or more (-1: never)"));
+  EXPECT_THAT(run({script}, "", "w=worker.php,queue=-1").err, HasSubstr("it must be a whole number, 0 or more"));
   EXPECT_THAT(run({script}, "", "w=worker.php,nom=1").err, HasSubstr("unknown option \"nom\""));
   EXPECT_THAT(run({script}, "", "w=worker.php,overflow=x").err, HasSubstr("it must be block or reject"));
   EXPECT_THAT(run({script}, "", "w=worker.php,num").err, HasSubstr("is not an option=value"));

@@ -171,12 +171,13 @@ namespace Igor {
         private ?int $errorLine = null;
         private ?string $errorTrace = null;
 
+        /** Abandoned for one that the server has not made, as a test does it. */
         public function getReason(): Reason {}
 
         /** The exit status of the worker's script: 255 after an exception or a fatal error; 0 when it goes on. */
         public function getExitStatus(): int {}
 
-        /** The class of the worker's exception; null for other reasons. */
+        /** The class of what the worker's script threw, also of an Error that is fatal (a stack overflow); else null. */
         public function getErrorClass(): ?string {}
 
         /** The message of the worker's exception or fatal error. */

@@ -10,7 +10,7 @@ ask(<<<'PHP'
     echo "printed\nin two lines, the second without an end";
     error_log('said with error_log()');
     trigger_error('a warning', E_USER_WARNING);
-    frankenphp_log('structured', 4, ['answer' => 42, 'nested' => ['a' => 1]]);
+    frankenphp_log('structured', 4, ['answer' => 42, 'nested' => ['a' => 1], 'formless' => fopen('php://memory', 'r'), 'infinite' => INF]);
     reply($stream, 1);
     PHP);
 outcome(start('throw new DomainException("what it died of");'));
@@ -30,7 +30,7 @@ foreach ($lines as $line) {
 [php] printed worker=eval thread=eval #0 task=N stream=output
 [php] said with error_log() worker=eval thread=eval #0 task=N
 [php] Warning: a warning worker=eval thread=eval #0 task=N file=/workers/eval.php(%d) : eval()'d code line=3
-[php] structured worker=eval task=N thread=eval #0 {"answer":42,"nested":{"a":1}}
+[php] structured worker=eval task=N thread=eval #0 {"answer":42,"nested":{"a":1},"formless":null,"infinite":0}
 [php] in two lines, the second without an end worker=eval thread=eval #0 task=N stream=output
 [php] Fatal error: Uncaught DomainException: what it died of in /workers/eval.php(%d) : eval()'d code:1
 Stack trace:
