@@ -144,6 +144,23 @@ func TestAuthorization(t *testing.T) {
 	s.Do(request).MustBe(200, `[null,null,null,"Bearer abc"]`)
 }
 
+// REMOTE_USER is whom Caddy has let in. Credentials that nobody has looked at make none, or a script that trusts it would
+// take anybody for anyone.
+func TestRemoteUserIsVerified(t *testing.T) {
+	t.Parallel()
+	s := harness.StartSite(t, "basic_auth /inside/* {\n igor $2y$04$SktDk5B2tm3r6r9krNPR5.IjEPfHeYUOxn.HYm.6z7hR3EF9LXBWy\n}\nphp_server", harness.Files{
+		"index.php": `<?php echo "user '$_SERVER[REMOTE_USER]' type '$_SERVER[AUTH_TYPE]' sent ", $_SERVER['PHP_AUTH_USER'] ?? '-';`})
+	for path, want := range map[string]string{"/": "user '' type '' sent igor", "/inside/": "user 'igor' type 'Basic' sent igor"} {
+		request := s.Request(http.MethodGet, path, nil)
+		request.SetBasicAuth("igor", "p:w")
+		s.Do(request).MustBe(200, want)
+	}
+	s.Get("/").MustBe(200, "user '' type '' sent -")
+	if r := s.Get("/inside/"); r.Status != http.StatusUnauthorized {
+		t.Errorf("without credentials got %d", r.Status)
+	}
+}
+
 // Names of headers become names of variables, and two headers must not meet in one that is trusted.
 func TestHeadersThatPretendAreLeftOut(t *testing.T) {
 	t.Parallel()
