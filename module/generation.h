@@ -8,8 +8,8 @@
 // Out of memory: building and start() throw std::bad_alloc; what was made so far is to be closed. close() always works;
 // a pool whose place in the next generation cannot be made then is drained as if there were none.
 //
-// Ownership: the host's handle. Threads: build, start, hand_over and close are the host's calls, one at a time, except that
-// close() may come while start() waits, and ends that; restarts of its pools may go on meanwhile, and close()
+// Ownership: the host's handle. Threads: build, start, hand_over and close are the host's calls, one at a time, except
+// that close() may come while start() waits, and ends that; restarts of its pools may go on meanwhile, and close()
 // waits for them.
 #pragma once
 
@@ -36,8 +36,8 @@ class Generation {
   // a sentence.
   bool start(std::string& error);
 
-  // What the pools of the generation that has started after this one and follows it may do from now on: take the tasks that
-  // nobody has taken here and all that are sent, and publish. Workers of this one go on with what they have until
+  // What the pools of the generation that has started after this one and follows it may do from now on: take the tasks
+  // that nobody has taken here and all that are sent, and publish. Workers of this one go on with what they have until
   // close(), and their senders wait for them. Pools that nobody follows stay as they are.
   void hand_over() noexcept;
 

@@ -10,8 +10,8 @@
 // then on. When the predecessor hands over to it, at the latest when it drains in its favour, every task that no
 // worker had claimed moves to the successor, accepted ones with their deadlines, waiting senders with their places in
 // line; who still comes to the old pool is passed on. Only the pool in charge, the newest that took over, publishes
-// snapshots: what a successor publishes before that is kept back, what the old one publishes afterwards is dropped. Tasks
-// that run stay where they are, and those workers are told to stop by the drain alone.
+// snapshots: what a successor publishes before that is kept back, what the old one publishes afterwards is dropped.
+// Tasks that run stay where they are, and those workers are told to stop by the drain alone.
 //
 // Holders: the scopes in whose maps the pool is; a reload may keep a pool in the old configuration's scope and
 // in the new one's. When the last lets go the pool is to drain.

@@ -47,8 +47,8 @@ class Snapshot {
   uint64_t version() const noexcept { return version_; }
   TimePoint published() const noexcept { return published_; }
 
-  // Lives as long as the snapshot. The first who asks makes it, by make(payload); others who ask meanwhile wait. Null when
-  // it could not be made now. `make` throws nothing.
+  // Lives as long as the snapshot. The first who asks makes it, by make(payload); others who ask meanwhile wait. Null
+  // when it could not be made now. `make` throws nothing.
   template <typename Make>
   const SnapshotView* view(Make&& make) const noexcept {
     if (const SnapshotView* const made = view_.load(std::memory_order_acquire)) return made;

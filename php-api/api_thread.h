@@ -32,9 +32,9 @@ struct CachedVars {
   std::shared_ptr<Pool> pool;                // null: of an earlier request
   std::weak_ptr<const SnapshotStore> store;  // the pool's; gone with all pools that share it
   Ref<const Snapshot> snapshot;              // while it is decoded
-  zval value = {};       // undefined until it is decoded
-  uint64_t version = 0;  // of the snapshot that the value was made of
-  int kept = 0;          // snapshots whose image was given out
+  zval value = {};                           // undefined until it is decoded
+  uint64_t version = 0;                      // of the snapshot that the value was made of
+  int kept = 0;                              // snapshots whose image was given out
   // Decoding may load a class, and that code may read the same name again and find a newer snapshot: the
   // one that is being decoded then waits here.
   int decoding = 0;

@@ -226,8 +226,8 @@ int run_request(PhpThread& thread, const CliOptions& options) {
   char resolved[PATH_MAX];
   script().name = options.script.empty() ? "Standard input code" : options.script;
   script().path = options.script.empty()                                  ? ""
-                : realpath(options.script.c_str(), resolved) != nullptr ? resolved
-                                                                        : options.script;
+                  : realpath(options.script.c_str(), resolved) != nullptr ? resolved
+                                                                          : options.script;
   std::vector<char*> arguments{script().name.data()};
   arguments.insert(arguments.end(), options.arguments.begin(), options.arguments.end());
   SG(request_info).argc = static_cast<int>(arguments.size());

@@ -278,7 +278,8 @@ void on_signal(int number, siginfo_t* info, void* context) {
   sigaction(number, &watched.before, nullptr);
 }
 
-// Before main(): a Go host looks for handlers when it starts. First of all: caddy-plugin/bridge/php_cli.c begins there, too.
+// Before main(): a Go host looks for handlers when it starts. First of all: caddy-plugin/bridge/php_cli.c begins there,
+// too.
 [[gnu::constructor(101)]] void watch_faults() {
   for (Watched& watched : all_watched) {
     if (watched.fault) watch(watched);

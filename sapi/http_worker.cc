@@ -43,8 +43,8 @@ void HttpWorker::run_started() {
   // those as they are configured, and changes them as it likes.
   PG(display_errors) = false;
   PG(log_errors) = true;
-  // A client that goes is no reason for the application to boot again, as it is none in FrankenPHP. A setting, so that the
-  // script finds it and may change it.
+  // A client that goes is no reason for the application to boot again, as it is none in FrankenPHP. A setting, so that
+  // the script finds it and may change it.
   zend_string* const name = ZSTR_INIT_LITERAL("ignore_user_abort", false);
   zend_alter_ini_entry_chars(name, "1", 1, PHP_INI_USER, PHP_INI_STAGE_RUNTIME);
   zend_string_release(name);

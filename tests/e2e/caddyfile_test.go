@@ -269,6 +269,20 @@ func TestCommandLine(t *testing.T) {
 	dir := harness.WriteFiles(t, harness.Files{
 		"script.php": `<?php echo implode(',', array_slice($argv, 1)), ' ', PHP_SAPI, "\n"; fwrite(STDERR, "error\n"); exit(7);`,
 		"broken.php": `<?php throw new DomainException('on the command line');`,
+		"signals.php": `<?php
+			foreach ([SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGALRM] as $signal) {
+				pcntl_signal($signal, function (int $number) { echo "got $number\n"; });
+			}
+			foreach ([SIGHUP, SIGINT, SIGTERM, SIGUSR1] as $signal) {
+				posix_kill(getmypid(), $signal);
+				pcntl_signal_dispatch();
+			}
+			pcntl_alarm(1);
+			sleep(60);
+			pcntl_signal_dispatch();
+			pcntl_sigprocmask(SIG_BLOCK, [SIGUSR2]);
+			posix_kill(getmypid(), SIGUSR2);
+			echo 'waited for ', pcntl_sigwaitinfo([SIGUSR2]), "\n";`,
 	})
 	output, status := harness.Run(t, dir, "php-cli", "script.php", "a", "--b", "-c")
 	if status != 7 || !strings.Contains(output, "a,--b,-c ") || !strings.Contains(output, "error") {
@@ -281,6 +295,15 @@ func TestCommandLine(t *testing.T) {
 	output, status = harness.Run(t, dir, "php-cli", "missing.php")
 	if status == 0 || !strings.Contains(output, "missing.php") {
 		t.Errorf("php-cli of a missing script: %d %q", status, output)
+	}
+	// There are no threads of Go's that a signal could come to.
+	output, status = harness.Run(t, dir, "php-cli", "signals.php")
+	if status != 0 || output != "got 1\ngot 2\ngot 15\ngot 10\ngot 14\nwaited for 12\n" {
+		t.Errorf("php-cli of a script with signals: %d %q", status, output)
+	}
+	output, status = harness.Run(t, dir, "php-cli", "-h")
+	if status != 0 || !strings.HasPrefix(output, "Usage: igor php-cli [options]") {
+		t.Errorf("php-cli -h: %d %q", status, output)
 	}
 	output, status = harness.Run(t, dir, "version")
 	if status != 0 || output == "" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -402,4 +403,63 @@ func TestReloadThatFailsUnderLoad(t *testing.T) {
 	}
 	close(stop)
 	clients.Wait()
+}
+
+// The new configuration's workers take over at once: they get what nobody has taken, what requests of the old one still
+// send, and it is their snapshot that is read. The old one's finish what they have.
+func TestNewWorkersTakeOverAtOnce(t *testing.T) {
+	t.Parallel()
+	gate := newGate(t)
+	s := harness.Start(t, harness.Config{
+		Site: takeOverSite(0),
+		Files: harness.Files{
+			"worker.php": `<?php
+				$inbox = Igor\Worker::current();
+				$inbox->publish(['revision' => $_SERVER['REV']]);
+				while ($job = $inbox->receive()) {
+					if (isset($job->payload['gate'])) {
+						$job->update(['held']);
+						file_get_contents($job->payload['gate']);
+					}
+					$job->complete($_SERVER['REV']);
+					unset($job);
+				}`,
+			"index.php": `<?php
+				$task = Igor\Worker::send('w', isset($_GET['gate']) ? ['gate' => $_GET['gate']] : []);
+				if (isset($_GET['mark'])) file_put_contents($_GET['mark'], 'accepted');
+				$mine = $task->await();
+				echo $mine, ' ', Igor\Worker::send('w', [])->await(), ' ', frankenphp_worker_get_vars('w')['revision'];`,
+		},
+	})
+	answer := func(query string) <-chan string {
+		answered := make(chan string, 1)
+		go func() { answered <- s.Get("/?" + query).Body }()
+		return answered
+	}
+	held := answer("gate=" + url.QueryEscape(gate.path))
+	writer := gate.awaitReader(t)
+	mark := filepath.Join(t.TempDir(), "mark")
+	queued := answer("mark=" + url.QueryEscape(mark))
+	awaitFile(t, mark, "accepted")
+	s.Reload(harness.Config{Site: takeOverSite(1)}).MustContain(http.StatusOK)
+	if got := <-queued; got != "1 1 1" {
+		t.Errorf("a task that waited, one that was sent later, the snapshot: %s", got)
+	}
+	getAfterReload(t, s, 1, "/").MustBe(http.StatusOK, "1 1 1")
+	select {
+	case got := <-held:
+		t.Errorf("the task that ran has ended: %s", got)
+	default:
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-held; got != "0 1 1" {
+		t.Errorf("a task that ran, one that was sent later, the snapshot: %s", got)
+	}
+}
+
+func takeOverSite(revision int) string {
+	return fmt.Sprintf("header X-Revision %d\nphp_server {\n name app\n", revision) +
+		backgroundWorker("w", "worker.php", "num 1", "queue 10", fmt.Sprintf("env REV %d", revision)) + "}"
 }
