@@ -78,9 +78,13 @@ void Generation::hand_over() noexcept try {
   for_each_scope([](const auto& scope) {
     const auto next = scope->successor();
     if (!next) return;
+    scope->hand_over();
     for (const auto& pool : scope->pools()) {
       // HTTP workers have requests, which belong to the configuration that they came to.
       if (pool->options().kind == PoolKind::Requests) continue;
+      // One that both have, though it may not stand there yet: a restart puts it into one scope after the other.
+      const auto holders = pool->holders();
+      if (std::find(holders.begin(), holders.end(), next) != holders.end()) continue;
       const auto successor = next->successor_of(pool);
       if (successor != pool) pool->hand_over(successor);
     }
@@ -96,7 +100,11 @@ size_t Generation::close() noexcept {
     const auto next = scope->successor();
     scope->for_each_held([&](const std::shared_ptr<Pool>& pool, bool attached) {
       const auto successor = attached ? nullptr : successor_in(next.get(), pool);
-      if (pool->let_go(*scope)) pool->begin_drain(successor);
+      if (!pool->let_go(*scope)) return;
+      pool->begin_drain(successor);
+      // A generation that has come to follow meanwhile found this one still in charge.
+      if (successor || attached) return;
+      if (const auto late = successor_in(scope->successor().get(), pool)) late->take_charge_if_vacant();
     });
   });
   return Pool::finish_drain_all([&](auto&& end) {

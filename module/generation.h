@@ -38,7 +38,8 @@ class Generation {
 
   // What the pools of the generation that has started after this one and follows it may do from now on: take the tasks
   // that nobody has taken here and all that are sent, and publish. Workers of this one go on with what they have until
-  // close(), and their senders wait for them. Pools that nobody follows stay as they are.
+  // close(), and their senders wait for them. Pools that nobody follows stay as they are. For good: should the
+  // one that follows close first, what requests of this one still send is refused.
   void hand_over() noexcept;
 
   // Drains all pools at once that no other generation holds, each in favour of what stands in its place in the

@@ -180,6 +180,16 @@ void Pool::take_charge() noexcept {
   if (held_back_) snapshots_->publish(std::move(held_back_));
 }
 
+void Pool::take_charge_if_vacant() noexcept try {
+  const auto before = predecessors();
+  const auto vacant = [](std::shared_ptr<Pool> one) {
+    while (one->relieved()) one = one->successor();
+    return one->draining();
+  };
+  if (std::all_of(before.begin(), before.end(), vacant)) take_charge();
+} catch (const std::bad_alloc&) {
+}
+
 // --- sending -----------------------------------------------------------------------------------------
 
 // Whether the task may come in here: then it is offered, queued, or its sender waits.
@@ -302,13 +312,13 @@ Pool::Look Pool::look(TimePoint deadline, Interrupt* interrupt) {
     }
     const uint64_t refusals = at->refusals_;
     do {
-      if ((look.snapshot = snapshots_->latest())) return look;
+      if ((look.snapshot = at->snapshots_->latest())) return look;
       if (at->refusals_ != refusals) return refuse(at->last_refusal_);
       if (interrupted(interrupt)) return refuse(SendResult::Interrupted);
       if (deadline != kNever && now() >= deadline) return refuse(SendResult::TimedOut);
-      const Wakeup::Ticket ticket = snapshots_->changed().ticket();
+      const Wakeup::Ticket ticket = at->snapshots_->changed().ticket();
       lock.unlock();
-      snapshots_->changed().wait(ticket, deadline, interrupt);
+      at->snapshots_->changed().wait(ticket, deadline, interrupt);
       lock.lock();
     } while (!at->relieved());
     lock.unlock();

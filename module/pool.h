@@ -31,8 +31,9 @@
 // hand-overs, supervision.
 //
 // Who wakes whom: send() wakes one waiting slot; a slot that takes or asks wakes the sender that gets the
-// free place; a script's end wakes senders whom nobody can serve; begin_drain() wakes all. A sender whose
-// task moved needs no waking for that: it looks at where its task is each time it wakes.
+// free place; a script's end wakes senders whom nobody can serve; begin_drain() wakes all, hand_over() those who look
+// for a first snapshot. A sender whose task moved needs no waking for that: it looks at where its task is each time it
+// wakes.
 #pragma once
 
 #include <functional>
@@ -105,6 +106,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // The successor takes over: unclaimed tasks, those that are sent from now on, snapshots. Tasks that run stay, their
   // workers go on. The first call counts, or the drain if that came before.
   void hand_over(std::shared_ptr<Pool> successor) noexcept;
+  // When all that went before it have drained, or will, in nobody's favour: then nobody else publishes.
+  void take_charge_if_vacant() noexcept;
   // With a successor: in its favour, unless another has taken over already. The first call counts.
   void begin_drain(std::shared_ptr<Pool> successor = nullptr) noexcept;
   // After begin_drain(). Blocks for at most stop_grace and kForceTime; returns how many threads were left
@@ -279,8 +282,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void receive(TaskList tasks) noexcept;
   void take_charge() noexcept;
   bool leads_here(const std::shared_ptr<Pool>& pool) const noexcept;
-  TaskList relieve(const Lock&, std::shared_ptr<Pool> successor) noexcept;
-  void pass_on(TaskList unclaimed) noexcept;
+  void relieve(const Lock&, std::shared_ptr<Pool> successor) noexcept;
+  TaskList take_unclaimed(const Lock&) noexcept;
+  void pass_on(TaskList unclaimed, bool had_workers) noexcept;
   void follows(const std::shared_ptr<Pool>& predecessor) noexcept;
   std::vector<std::shared_ptr<Pool>> predecessors();
   Ref<Task> find_own_task(uint64_t id);
@@ -310,7 +314,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool in_charge_;
   std::unique_ptr<Snapshot> held_back_;  // what a successor published before it took charge
   std::vector<std::weak_ptr<Scope>> holders_;
-  std::vector<std::weak_ptr<Pool>> predecessors_;  // that it was made to follow, or that drain in its favour
+  std::vector<std::weak_ptr<Pool>> predecessors_;  // that it was made to follow, or that it has taken over from
   bool let_go_ = false;                            // by the last holder
   bool restarting_ = false;                        // a restart() is under way
   bool replaced_ = false;                          // its successor is ready: nobody comes to hold this one any more

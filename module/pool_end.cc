@@ -132,7 +132,7 @@ void Pool::fail_lost(Lock& lock, WorkerSlot& slot) {
 
 // A thread that does not stop is left behind, and another started in its place.
 void Pool::give_up(Lock& lock, WorkerSlot& slot) {
-  const bool replaced = slot.stop_.load(std::memory_order_relaxed) != WorkerSlot::Stop::Retire;
+  const bool replaced = slot.stop_.load(std::memory_order_relaxed) != WorkerSlot::Stop::Retire && !relieved();
   lose(lock, slot);
   TaskList queued;
   std::string error;
@@ -194,12 +194,14 @@ bool Pool::leads_here(const std::shared_ptr<Pool>& pool) const noexcept {
   return false;
 }
 
-// Under the lock. What nobody has claimed is in nobody's list from here on, until pass_on().
-TaskList Pool::relieve(const Lock& lock, std::shared_ptr<Pool> successor) noexcept {
-  if (!relieved() && successor) {
-    successor_ = std::move(successor);
-    relieved_.store(true, std::memory_order_release);
-  }
+// Under the lock; for good.
+void Pool::relieve(const Lock&, std::shared_ptr<Pool> successor) noexcept {
+  successor_ = std::move(successor);
+  relieved_.store(true, std::memory_order_release);
+}
+
+// What nobody has claimed. Of a relieved pool it is in nobody's list from here on, until pass_on().
+TaskList Pool::take_unclaimed(const Lock& lock) noexcept {
   TaskList unclaimed = dispatch_.take_all(lock, slots_);
   if (relieved()) {
     unclaimed.for_each([&](Task& task) { task.holder_.store(successor_.get(), std::memory_order_release); });
@@ -208,30 +210,38 @@ TaskList Pool::relieve(const Lock& lock, std::shared_ptr<Pool> successor) noexce
   return unclaimed;
 }
 
-// Without the lock.
-void Pool::pass_on(TaskList unclaimed) noexcept {
+// Without the lock. Where workers were there are workers: what they publish, nobody else does.
+void Pool::pass_on(TaskList unclaimed, bool had_workers) noexcept {
   successor_->follows(shared_from_this());
   successor_->take_charge();
   successor_->receive(std::move(unclaimed));
+  std::string ignored;  // whoever needs one later is told
+  if (had_workers) successor_->ensure_started(ignored);
 }
 
 void Pool::hand_over(std::shared_ptr<Pool> successor) noexcept {
   if (!successor || leads_here(successor)) return;
   Lock lock(mutex_);
   if (draining() || relieved()) return;
-  TaskList unclaimed = relieve(lock, std::move(successor));
+  const bool had_workers = staying(lock) > 0;
+  relieve(lock, std::move(successor));
+  TaskList unclaimed = take_unclaimed(lock);
+  wake_restarting(lock);  // there is nothing for them to come back for
   lock.unlock();
-  pass_on(std::move(unclaimed));
+  pass_on(std::move(unclaimed), had_workers);
 }
 
 void Pool::begin_drain(std::shared_ptr<Pool> successor) noexcept {
   if (leads_here(successor)) successor = nullptr;
   Lock lock(mutex_);
   if (draining()) return;
+  const bool had_workers = !relieved() && staying(lock) > 0;
+  // In this order: whoever sees without the lock that it drains sees in whose favour.
+  if (!relieved() && successor) relieve(lock, std::move(successor));
   draining_.store(true, std::memory_order_release);
   drain_began_ = now();
-  if (!successor && !relieved()) refuse_waiting(lock, SendResult::ShuttingDown);
-  TaskList unclaimed = relieve(lock, std::move(successor));
+  if (!relieved()) refuse_waiting(lock, SendResult::ShuttingDown);
+  TaskList unclaimed = take_unclaimed(lock);
   for (const auto& slot : slots_) {
     slot->wakeup_.set_level(true);
     slot->wakeup_.notify();
@@ -240,7 +250,7 @@ void Pool::begin_drain(std::shared_ptr<Pool> successor) noexcept {
   life_.notify_all();
   lock.unlock();
   if (relieved()) {
-    pass_on(std::move(unclaimed));
+    pass_on(std::move(unclaimed), had_workers);
     return;
   }
   fail_all(std::move(unclaimed), Failure(Reason::Shutdown, {title(), " is shutting down"}));

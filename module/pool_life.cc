@@ -173,7 +173,7 @@ RunOutcome Pool::run_once(WorkerSlot& slot, bool& entered) noexcept {
 
 // Until the slot may run again; false when it shall not.
 bool Pool::await_restart(Lock& lock, WorkerSlot& slot, TimePoint earliest) {
-  while (!draining() && slot.stop_.load(std::memory_order_relaxed) != WorkerSlot::Stop::Retire) {
+  while (!draining() && !relieved() && slot.stop_.load(std::memory_order_relaxed) != WorkerSlot::Stop::Retire) {
     const TimePoint at = now();
     if (at >= earliest && supervision_.may_start(at)) return true;
     if (slot.state_ != WorkerSlot::State::Restarting) slot.since_ = at;

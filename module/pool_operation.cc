@@ -12,7 +12,7 @@ namespace igor {
 
 bool Pool::hold(const std::shared_ptr<Scope>& scope) {
   Lock lock(mutex_);
-  if (let_go_ || replaced_ || draining()) return false;
+  if (let_go_ || replaced_ || draining() || relieved()) return false;
   holders_.push_back(scope);
   return true;
 }
@@ -86,7 +86,7 @@ bool Pool::resume(std::string& error) noexcept {
   dispatch_.resume(lock);
   // What queued up meanwhile wants a worker even where none is started at boot.
   const size_t waiting = dispatch_.mailbox().size();
-  const uint32_t wanted = std::max(options_.num, waiting > 0 ? 1u : 0u);
+  const uint32_t wanted = relieved() ? 0 : std::max(options_.num, waiting > 0 ? 1u : 0u);
   bool started = true;
   while (started && staying(lock) < wanted) started = spawn(lock, error);
   TaskList hopeless;
@@ -179,6 +179,10 @@ bool Pool::restart(std::string& error) {
   // A reload may have come to hold it while the new one started; from here on it gets the new one.
   {
     Lock lock(mutex_);
+    if (relieved()) {
+      put_text(error, {title(), " is not in use any more"});
+      return false;
+    }
     replaced_ = true;
   }
   trial.attach(holders());
@@ -190,6 +194,8 @@ bool Pool::restart(std::string& error) {
   counters_->restarts_restarted.fetch_add(wanted, std::memory_order_relaxed);
   if (const auto today = home(); today != home_before) successor->move_home(today);  // a reload kept the pool
   begin_drain(successor);
+  // A reload has handed this one over in the same moment: to what has its place there.
+  if (const auto other = this->successor(); other && other != successor) successor->hand_over(other);
   // What an operator did to this pool while the new one started counts for that one; from here on it can't be done
   // to this one any more.
   Hold hold;

@@ -50,6 +50,7 @@ std::shared_ptr<Pool> Scope::put(Pools& pools, PoolOptions options) {
 std::shared_ptr<Pool> Scope::obtain(PoolOptions options) {
   std::shared_ptr<Pool> before;
   if (const auto predecessor = predecessor_.lock()) before = predecessor->pool(options.kind, options.name);
+  while (before && before->relieved()) before = before->successor();
   const bool same =
       before && before->options().same_as(options) && before->stamp() == FileStamp::of(before->options().file);
   if (same && before->hold(shared_from_this())) return before;
@@ -76,7 +77,7 @@ bool Scope::has_workers() {
 }
 
 Scope::Lookup Scope::find(std::string_view name, std::shared_ptr<Pool>& pool) {
-  if (closed()) {
+  if (closed() || handed_over_.load(std::memory_order_acquire)) {
     if (const auto next = successor(); next && next->find_here(name, pool) == Lookup::Found) return Lookup::Found;
   }
   return find_here(name, pool);
@@ -168,8 +169,12 @@ void Scope::started(Start start) noexcept {
   for (const auto& pool : start) pool->move_home(weak_from_this());
   const auto predecessor = predecessor_.lock();
   if (!predecessor) return;
-  std::unique_lock lock(predecessor->mutex_);
-  predecessor->successor_ = shared_from_this();
+  {
+    std::unique_lock lock(predecessor->mutex_);
+    predecessor->successor_ = shared_from_this();
+  }
+  // Those whose predecessor has ended without knowing of them: nobody else is in charge.
+  for (const auto& pool : start) pool->take_charge_if_vacant();
 }
 
 void Scope::close() noexcept {

@@ -1,15 +1,15 @@
 // A scope: the workers that one php_server can name, by name, with the global scope behind it.
 //
-// Lookup order: a worker of that name here, one in the fallback scope, this scope's catch-all, the
-// fallback's catch-all. A catch-all makes a pool of its own for each name it is asked for, up to a bound.
-// Pools of requests have names of their own kind: no lookup by name ever ends at one.
+// Lookup order: a worker of that name here, one that is listed in the fallback scope, this scope's catch-all, the
+// fallback's catch-all (with what it has made). A catch-all makes a pool of its own for each name it is asked for, up
+// to a bound. Pools of requests have names of their own kind: no lookup by name ever ends at one.
 //
 // Reload: a scope may have a predecessor, the one of the configuration before. A pool that is added here and was
 // there too with the same options and the same entrypoint is kept, as it is, for both; otherwise the new pool
 // becomes the successor of the old one, as it does when that is restarted. A catch-all's pools are taken over
-// name by name: at the start, when somebody asks, and at the latest when the old configuration closes. A closed
-// scope looks names up in its successor first, so a script that goes on for years, in a request or in a worker
-// that was kept, sends to today's workers.
+// name by name: at the start, when somebody asks, and at the latest when the old configuration hands over or
+// closes. From then on a scope looks names up in its successor first, so a script that goes on for years, in a request
+// or in a worker that was kept, sends to today's workers.
 //
 // Ownership: shared, forwards: a scope holds its successor. A request holds its scope while it runs, so a scope
 // outlives the generation that made it for as long as something may still resolve names in it (its pools then refuse
@@ -60,6 +60,8 @@ class Scope : public std::enable_shared_from_this<Scope> {
   std::shared_ptr<Pool> successor_of(const std::shared_ptr<Pool>& pool);
   // The newest that started after this one; null when none did, or it is closed.
   std::shared_ptr<Scope> successor();
+  // From here on names are looked up in the successor first.
+  void hand_over() noexcept { handed_over_.store(true, std::memory_order_release); }
   // No pool is made from here on.
   void close() noexcept;
   // After close(): calls visit(pool, attached) for every pool that it holds, without a lock.
@@ -105,7 +107,8 @@ class Scope : public std::enable_shared_from_this<Scope> {
   std::shared_ptr<Scope> successor_;
   std::optional<PoolOptions> catch_all_;
   uint32_t catch_all_made_ = 0;
-  Atomic<bool> closed_{false};  // set under the lock
+  Atomic<bool> closed_{false};       // set under the lock
+  Atomic<bool> handed_over_{false};  // names are looked up in the successor first
 };
 
 template <typename Visit>

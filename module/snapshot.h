@@ -16,7 +16,8 @@
 // A pool hands its store on to its successor, so what was published stays readable when another pool takes
 // its place; the pools see to it that only one of them publishes.
 //
-// Threads: any. publish() takes a lock of its own, a leaf, because two pools may hold the store.
+// Threads: any. publish() takes a lock of its own, a leaf, because two pools may hold the store. So does view() while
+// one is made, for as long as that takes (milliseconds for megabytes); no interrupt ends that wait.
 #pragma once
 
 #include <cstdint>

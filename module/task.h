@@ -16,7 +16,7 @@
 // Each side has its own Wakeup: the sender's is ready while there is an update to read or the task has
 // ended, the worker's while the other side has ended the task (cancelled, timed out, shut down).
 //
-// A task that nobody had claimed moves to the successor of its pool when that drains: holder() says whose lock
+// A task that nobody had claimed moves to the successor of its pool when that takes over: holder() says whose lock
 // guards the links now. Its counters stay those of pool(), which are the successor's too.
 //
 // Only making one allocates: whatever happens to it afterwards works without memory, too (an end's message is
@@ -97,7 +97,9 @@ class Task final : public RefCounted<Task> {
   // Blocks while the FIFO is full; ends that wait with Closed (the task has ended), Draining (the pool
   // is to stop) or Interrupted.
   UpdateResult update(Payload update, Interrupt* interrupt) noexcept;
-  // False: it had ended already, or its deadline is over: then it has timed out.
+  // update(), complete() and closed() time a task out whose deadline is over, whether its timer has come or not, and
+  // may take the lock of the slot's pool for that: never to be called under one. A failure is a failure, however late.
+  // False: it had ended already, or has timed out.
   bool complete(Payload result) noexcept;
   bool fail(Failure failure) noexcept;
   // Whether nobody waits for an answer any more. Looks at the clock itself: the timer may be late.
@@ -107,7 +109,8 @@ class Task final : public RefCounted<Task> {
 
   // --- the pool's -----------------------------------------------------------------------------------
 
-  // Pending -> Running, on the worker's thread. False when the task has ended (cancelled) meanwhile.
+  // Pending -> Running, on the worker's thread. False when the task has ended meanwhile (cancelled), or has timed out
+  // now.
   bool start(WorkerSlot& slot);
   bool time_out() noexcept;
   // Makes a blocked update() look at its conditions again.

@@ -153,6 +153,95 @@ TEST_F(Reload, AChangedPoolIsSucceededWithItsQueue) {
   two.close();
 }
 
+TEST_F(Reload, NewPoolsTakeOverWhenTheOldGenerationHandsOver) {
+  Generation one(host);
+  PoolOptions listed = named("w", 1), lazy = named("lazy", 0), any = named("", 0);
+  for (PoolOptions* options : {&listed, &lazy, &any}) add(*one.global(), *options);
+  start(one);
+  const auto w = find(one.global(), "w"), l = find(one.global(), "lazy"), made = find(one.global(), "made");
+  EXPECT_EQ(run(*l), ReadResult::Completed);
+  for (PoolOptions* options : {&listed, &lazy, &any}) options->task_timeout = hours(2);
+
+  Generation two(host, &one);
+  for (PoolOptions* options : {&listed, &lazy, &any}) add(*two.global(), *options);
+  start(two);
+  EXPECT_EQ(find(one.global(), "w"), w) << "Caddy may yet go back";
+  EXPECT_FALSE(w->relieved());
+  one.hand_over();
+  EXPECT_EQ(w->successor(), find(two.global(), "w"));
+  EXPECT_FALSE(w->draining());
+  const auto next = find(two.global(), "lazy");
+  EXPECT_EQ(l->successor(), next);
+  test::eventually([&] { return next->size() == 1; });  // what the old one's worker published, nobody else would
+  EXPECT_EQ(made->successor(), find(two.global(), "made"));
+  EXPECT_EQ(made->successor()->size(), 0u) << "none has run";
+  // Old requests look names up in the new configuration, those that a catch-all has yet to make among them.
+  EXPECT_EQ(find(one.global(), "w"), find(two.global(), "w"));
+  const auto late = find(one.global(), "late");
+  EXPECT_EQ(late, find(two.global(), "late"));
+  EXPECT_EQ(run(*w), ReadResult::Completed);
+  EXPECT_EQ(one.close(), 0u);
+  EXPECT_EQ(run(*w), ReadResult::Completed);
+  EXPECT_EQ(two.close(), 0u);
+}
+
+TEST_F(Reload, APoolThatIsBeingRestartedIsNotHandedOver) {
+  Generation one(host);
+  add(*one.global(), named("w", 1));
+  start(one);
+  const auto w = find(one.global(), "w");
+  Generation two(host, &one);
+  add(*two.global(), named("w", 1));
+  start(two);
+  // In the middle of Pool::restart(): the new pool stands in one scope already, and not yet in the other.
+  const auto fresh = Pool::create(w->options(), host, two.global(), w);
+  test::start_and_wait(*fresh);
+  ASSERT_TRUE(one.global()->attach(fresh) && two.global()->attach(fresh));
+  ASSERT_TRUE(one.global()->replace(w, fresh));
+  one.hand_over();
+  EXPECT_FALSE(fresh->relieved());
+  EXPECT_FALSE(w->relieved());
+  ASSERT_TRUE(two.global()->replace(w, fresh));
+  w->begin_drain(fresh);
+  EXPECT_EQ(run(*find(two.global(), "w")), ReadResult::Completed);
+  EXPECT_EQ(one.close(), 0u);
+  EXPECT_EQ(run(*w), ReadResult::Completed);
+  EXPECT_EQ(two.close(), 0u);
+}
+
+// The last of all generations that still has requests is what the next one follows, though it has handed over long ago.
+TEST_F(Reload, ARelievedPoolIsNotKept) {
+  FakeHost publisher([](Script& script) {
+    script.slot.pool().publish(script.slot, test::payload_of(script.slot.options().env.empty() ? "one" : "other"));
+    return script.echo();
+  });
+  Generation one(publisher);
+  add(*one.global(), named("w", 1));
+  start(one);
+  const auto w = find(one.global(), "w");
+  PoolOptions changed = named("w", 1);
+  changed.env = {{"KEY", "value"}};
+  Generation two(publisher, &one);
+  add(*two.global(), changed);
+  start(two);
+  one.hand_over();
+  EXPECT_EQ(two.close(), 0u);
+  EXPECT_EQ(test::send(*w).result, SendResult::ShuttingDown);
+
+  Generation three(publisher, &one);
+  add(*three.global(), named("w", 1));
+  start(three);
+  const auto now_there = find(three.global(), "w");
+  EXPECT_NE(now_there, w);
+  EXPECT_FALSE(now_there->relieved());
+  EXPECT_EQ(run(*now_there), ReadResult::Completed);
+  test::eventually([&] { return text_of(now_there->look(kNever, nullptr).snapshot->payload()) == "one"; });
+  std::string error;
+  EXPECT_TRUE(now_there->restart(error)) << error;
+  EXPECT_EQ(one.close(), 0u);
+  EXPECT_EQ(three.close(), 0u);
+}
+
 TEST_F(Reload, AChangedEntrypointMakesAnotherPool) {
   const std::string file = testing::TempDir() + "igor-reload-" + std::to_string(getpid());
   std::ofstream(file) << "one";
