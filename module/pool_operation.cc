@@ -107,6 +107,10 @@ bool Pool::restart_worker(uint32_t index) noexcept {
 }
 
 bool Pool::restart(std::string& error) {
+  const auto not_in_use = [&] {
+    put_text(error, {title(), " is not in use any more"});
+    return false;
+  };
   uint32_t wanted = 0;
   bool paused = false;
   {
@@ -115,10 +119,7 @@ bool Pool::restart(std::string& error) {
       put_text(error, {title(), " is shutting down"});
       return false;
     }
-    if (relieved()) {
-      put_text(error, {title(), " is not in use any more"});
-      return false;
-    }
+    if (relieved()) return not_in_use();
     if (hold_ == Hold::Drained) {
       put_text(error, {title(), " is drained: resume it instead"});
       return false;
@@ -164,10 +165,7 @@ bool Pool::restart(std::string& error) {
     }
   } trial{successor, {}};
   trial.attach(holders());
-  if (trial.scopes.empty()) {
-    put_text(error, {title(), " is not in use any more"});
-    return false;
-  }
+  if (trial.scopes.empty()) return not_in_use();
   Failure failure;
   const uint32_t count = wanted == 0 ? 0 : std::max(wanted, options_.num);
   if (!successor->start(count, error)) return false;
@@ -179,18 +177,12 @@ bool Pool::restart(std::string& error) {
   // A reload may have come to hold it while the new one started; from here on it gets the new one.
   {
     Lock lock(mutex_);
-    if (relieved()) {
-      put_text(error, {title(), " is not in use any more"});
-      return false;
-    }
+    if (relieved()) return not_in_use();
     replaced_ = true;
   }
   trial.attach(holders());
   for (const auto& scope : trial.scopes) trial.in_place = scope->replace(self, successor) || trial.in_place;
-  if (!trial.in_place) {
-    put_text(error, {title(), " is not in use any more"});
-    return false;
-  }
+  if (!trial.in_place) return not_in_use();
   counters_->restarts_restarted.fetch_add(wanted, std::memory_order_relaxed);
   if (const auto today = home(); today != home_before) successor->move_home(today);  // a reload kept the pool
   begin_drain(successor);

@@ -161,16 +161,19 @@ bool Task::closed() noexcept {
 // The timer comes for those whose worker does not look, and under load it comes late.
 bool Task::end_if_late(std::unique_lock<Mutex>& lock) noexcept {
   if (deadline_ == TimePoint{} || ended() || now() < deadline_) return false;
-  explain_late();
-  WorkerSlot* const slot = slot_;
-  end(lock, TaskState::TimedOut);
-  if (slot != nullptr) slot->pool().overdue(*slot, *this);  // its worker may go on with it all the same
+  end_late(lock);
   return true;
 }
 
-void Task::explain_late() noexcept {
-  failure_.reason = Reason::Deadline;
-  failure_.explain({"the task's time ran out"});
+bool Task::end_late(std::unique_lock<Mutex>& lock) noexcept {
+  if (!ended()) {
+    failure_.reason = Reason::Deadline;
+    failure_.explain({"the task's time ran out"});
+  }
+  WorkerSlot* const slot = slot_;
+  const bool first = end(lock, TaskState::TimedOut);
+  if (first && slot != nullptr) slot->pool().overdue(*slot, *this);  // its worker may go on with it all the same
+  return first;
 }
 
 bool Task::fail(Failure failure) noexcept {
@@ -181,13 +184,10 @@ bool Task::fail(Failure failure) noexcept {
 
 bool Task::time_out() noexcept {
   std::unique_lock lock(mutex_);
-  if (!ended()) explain_late();
   deadline_timer_ = 0;  // it is what called
   const bool was_pending = state() == TaskState::Pending;
-  WorkerSlot* const slot = slot_;
-  const bool first = end(lock, TaskState::TimedOut);
+  const bool first = end_late(lock);
   if (first && was_pending) Pool::withdraw(*this);
-  if (first && slot != nullptr) slot->pool().overdue(*slot, *this);
   return first;
 }
 

@@ -127,7 +127,8 @@ class Task final : public RefCounted<Task> {
   bool end(std::unique_lock<Mutex>& lock, TaskState state) noexcept;
   // Ends the task if its deadline is over. With the lock, which is let go of when that ended it.
   bool end_if_late(std::unique_lock<Mutex>& lock) noexcept;
-  void explain_late() noexcept;
+  // Times the task out, as end() does it.
+  bool end_late(std::unique_lock<Mutex>& lock) noexcept;
 
   // The pool whose lock guards the links: pool(), or one that succeeded it. Changed under the old holder's lock.
   Pool* holder() const noexcept { return holder_.load(std::memory_order_acquire); }

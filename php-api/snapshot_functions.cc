@@ -43,8 +43,9 @@ CachedVars* find_cached(ApiThread& state, const zend_string* name) {
 // Keeps the pool that was found under the name, with what an earlier request of this script has read of it. Null
 // without memory.
 CachedVars* cache_pool(ApiThread& state, const zend_string* name) noexcept {
+  const auto store = state.pool->snapshot_store();
   const auto earlier = std::find_if(state.vars.begin(), state.vars.end(), [&](const CachedVars& cached) {
-    return cached.pool == nullptr && cached.decoding == 0 && cached.store.lock() == state.pool->snapshot_store();
+    return cached.pool == nullptr && cached.decoding == 0 && cached.store.lock() == store;
   });
   CachedVars* cached = earlier == state.vars.end() ? nullptr : &*earlier;
   const bool kept = fits([&] {
@@ -53,7 +54,7 @@ CachedVars* cache_pool(ApiThread& state, const zend_string* name) noexcept {
   });
   if (!kept) return nullptr;  // a place without a name is nobody's
   cached->pool = std::move(state.pool);
-  cached->store = cached->pool->snapshot_store();
+  cached->store = store;
   if (!cached->up_to_date()) cached->drop_value();  // now, not beside the next one
   return cached;
 }

@@ -82,31 +82,6 @@ void hand_over_against_a_sender() {
   world.check(*old, false);
 }
 
-// A reload hands over while the next one hands over already, and the first drains.
-void hand_overs_at_once() {
-  PoolWorld world;
-  const auto first = Pool::create(world.options(0, 1), world.host);
-  std::string error;
-  require(first->pause(error), "it can be paused");
-  const auto sent = first->send(test::payload_of("x"), kNever, nullptr);
-  const auto second = Pool::create(world.options(0, 1), world.host, {}, first);
-  const auto third = Pool::create(world.options(1, 1), world.host, {}, second);
-  start(*third);
-  {
-    Thread one("reload", [&] {
-      first->hand_over(second);
-      first->begin_drain(second);
-    });
-    Thread other("next reload", [&] { second->hand_over(third); });
-    world.read(*sent.task, "x");
-  }
-  second->begin_drain(third);
-  require(first->finish_drain() == 0 && second->finish_drain() == 0, "their workers end");
-  drain(*third);
-  require(third->counters().completed == 1, "it was served where it came to in the end");
-  world.check(*third, false);
-}
-
 // The old pool's only place is taken, and it serves nobody: those who wait move along.
 void succession_of_those_who_wait() {
   PoolWorld world;
@@ -130,7 +105,9 @@ void succession_of_those_who_wait() {
   world.check(*old, false);
 }
 
-void two_successions_at_once() {
+// Three pools in a row; each of the first two gives way to the next, one way or the other.
+template <typename Reload, typename Next>
+void succeed_at_once(Reload reload, Next next) {
   PoolWorld world;
   const auto first = Pool::create(world.options(0, 1), world.host);
   std::string error;
@@ -140,14 +117,30 @@ void two_successions_at_once() {
   const auto third = Pool::create(world.options(1, 1), world.host, {}, second);
   start(*third);
   {
-    Thread one("reload", [&] { first->begin_drain(second); });
-    Thread other("restart", [&] { second->begin_drain(third); });
+    Thread one("reload", [&] { reload(first, second); });
+    Thread other("next", [&] { next(second, third); });
     world.read(*sent.task, "x");
   }
+  second->begin_drain(third);
   require(first->finish_drain() == 0 && second->finish_drain() == 0, "their workers end");
   drain(*third);
   require(third->counters().completed == 1, "it was served where it came to in the end");
   world.check(*third, false);
+}
+
+void two_successions_at_once() {
+  const auto drains = [](const auto& pool, const auto& next) { pool->begin_drain(next); };
+  succeed_at_once(drains, drains);
+}
+
+// A reload hands over while the next one hands over already, and the first drains.
+void hand_overs_at_once() {
+  succeed_at_once(
+      [](const auto& pool, const auto& next) {
+        pool->hand_over(next);
+        pool->begin_drain(next);
+      },
+      [](const auto& pool, const auto& next) { pool->hand_over(next); });
 }
 
 void pause_and_resume_against_a_sender() {
